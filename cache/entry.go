@@ -1,0 +1,114 @@
+package cache
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"notyet/wire"
+)
+
+// Entry is one answer as it goes out: wire bytes and where its TTLs stand. It does not change once
+// it is made, so that any goroutine may read it without a lock, also after the cache dropped it.
+type Entry struct {
+	// data is the message without OPT, its qname in lower case; then the offset of
+	// every TTL, two bytes each; then the extended error as an EDNS option, if any.
+	data   []byte
+	stored int64  // nanoseconds since the cache's epoch
+	denied uint64 // hash of the denied name when a chain leads to it, else 0
+
+	lifetime uint32 // milliseconds that it may be used; 0: not kept
+	missing  uint32 // milliseconds that a negative's name had been seen missing when it was stored
+
+	length      uint16 // of the message in data
+	ttls        uint16 // offsets in data
+	answers     uint16 // of them, in the answer section; those of the authority section follow
+	authorities uint16
+	minimum     uint16 // offset of the SOA's MINIMUM in a negative; 0: no SOA
+	rcode       uint8  // 0 to 15
+	flags       uint8  // the kind in the lowest bits
+}
+
+const (
+	kindMask = 0x0F
+	flagAD   = 0x10 // the upstream validated it
+	flagDO   = 0x20 // of the key
+	flagCD   = 0x40 // of the key
+)
+
+// Kind says what the entry means.
+func (e *Entry) Kind() wire.Kind { return wire.Kind(e.flags & kindMask) }
+
+// Rcode is the response code, 0 to 15.
+func (e *Entry) Rcode() int { return int(e.rcode) }
+
+// Lifetime is how long the entry may be used from when it was made, 0 if it was not kept.
+func (e *Entry) Lifetime() time.Duration { return time.Duration(e.lifetime) * time.Millisecond }
+
+// expires is the moment, in nanoseconds since the epoch, from which on the entry isn't used.
+func (e *Entry) expires() int64 { return e.stored + int64(e.Lifetime()) }
+
+func (e *Entry) fresh(now int64) bool { return now < e.expires() }
+
+func keyFlags(k Key) (flags uint8) {
+	if k.DO {
+		flags |= flagDO
+	}
+	if k.CD {
+		flags |= flagCD
+	}
+	return flags
+}
+
+// newEntry copies the reply. It has no lifetime yet.
+func newEntry(k Key, r *wire.Reply) *Entry {
+	n := len(r.Message)
+	data := make([]byte, 0, n+2*len(r.TTLs)+len(r.EDE))
+	data = append(data, r.Message...)
+	copy(data[wire.HeaderLen:], k.Name)
+	binary.BigEndian.PutUint16(data[10:], uint16(r.Additional))
+	for _, off := range r.TTLs {
+		data = binary.BigEndian.AppendUint16(data, off)
+	}
+	data = append(data, r.EDE...)
+	e := &Entry{
+		data: data, length: uint16(n), ttls: uint16(len(r.TTLs)),
+		answers: uint16(r.Answers), authorities: uint16(r.Authorities),
+		rcode: uint8(r.Rcode & 0xF), flags: uint8(r.Kind) | keyFlags(k),
+	}
+	if r.Flags.Has(wire.AD) {
+		e.flags |= flagAD
+	}
+	if r.Kind.Negative() && r.SOA {
+		e.minimum = uint16(r.MinimumOffset)
+	}
+	return e
+}
+
+// Unkept makes an entry of a reply that is answered with and then forgotten.
+func (c *Cache) Unkept(k Key, r *wire.Reply, now time.Time) *Entry {
+	e := newEntry(k, r)
+	e.stored = c.since(now)
+	return e
+}
+
+// Failure makes an entry that says SERVFAIL, with an extended error as wire.AppendEDE
+// makes it (nil: none). It is not kept; see PutFailure.
+func Failure(k Key, ede []byte) *Entry {
+	data := make([]byte, wire.HeaderLen, wire.HeaderLen+len(k.Name)+4+len(ede))
+	data[5] = 1 // QDCOUNT
+	data = wire.AppendQuestion(data, k.Name, k.Type, dns.ClassINET)
+	n := len(data)
+	return &Entry{
+		data: append(data, ede...), length: uint16(n),
+		rcode: dns.RcodeServerFailure, flags: uint8(wire.Failure) | keyFlags(k),
+	}
+}
+
+func (e *Entry) message() []byte { return e.data[:e.length] }
+
+func (e *Entry) offsets() []byte { return e.data[e.length : int(e.length)+2*int(e.ttls)] }
+
+// EDE is the extended error as an EDNS option, or nil. The bytes are the entry's.
+func (e *Entry) EDE() []byte { return e.data[int(e.length)+2*int(e.ttls):] }

@@ -1,0 +1,70 @@
+package cache
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Metrics returns the cache's collectors.
+func (c *Cache) Metrics() []prometheus.Collector { return []prometheus.Collector{collector{c}} }
+
+var (
+	descHits      = prometheus.NewDesc("notyet_cache_hits_total", "Questions answered from the cache.", []string{"kind"}, nil)
+	descMisses    = prometheus.NewDesc("notyet_cache_misses_total", "Questions that the cache had no answer to.", nil, nil)
+	descEntries   = prometheus.NewDesc("notyet_cache_entries", "Entries in the cache, those past their time included.", []string{"kind"}, nil)
+	descBytes     = prometheus.NewDesc("notyet_cache_bytes", "Memory that the entries take.", []string{"kind"}, nil)
+	descLimit     = prometheus.NewDesc("notyet_cache_limit_bytes", "Memory that the entries may take.", []string{"kind"}, nil)
+	descEvictions = prometheus.NewDesc("notyet_cache_evictions_total", "Entries that made room for newer ones.", []string{"kind"}, nil)
+)
+
+// collector sums the shards up when it is asked.
+type collector struct{ c *Cache }
+
+func (collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{descHits, descMisses, descEntries, descBytes, descLimit, descEvictions} {
+		ch <- d
+	}
+}
+
+// budget is what one kind of entries takes, over all shards.
+type budget struct {
+	entries, bytes, limit int64
+	evictions             uint64
+}
+
+func (b *budget) add(l *lru) {
+	b.entries += int64(l.list.Len())
+	b.bytes += l.bytes
+	b.limit += l.limit
+	b.evictions += l.evictions
+}
+
+func (k collector) Collect(ch chan<- prometheus.Metric) {
+	var hits [3]uint64
+	var misses uint64
+	var positive, negative budget
+	for i := range k.c.shards {
+		s := &k.c.shards[i]
+		s.mu.Lock()
+		for kind, n := range s.hits {
+			hits[kind] += n
+		}
+		misses += s.misses
+		positive.add(&s.positive)
+		negative.add(&s.negative)
+		s.mu.Unlock()
+	}
+	counter := func(d *prometheus.Desc, n uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
+	}
+	for kind, name := range []string{hitPositive: "positive", hitNegative: "negative", hitFailure: "failure"} {
+		counter(descHits, hits[kind], name)
+	}
+	counter(descMisses, misses)
+	for _, b := range []struct {
+		kind string
+		budget
+	}{{"positive", positive}, {"negative", negative}} {
+		for desc, n := range map[*prometheus.Desc]int64{descEntries: b.entries, descBytes: b.bytes, descLimit: b.limit} {
+			ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(n), b.kind)
+		}
+		counter(descEvictions, b.evictions, b.kind)
+	}
+}

@@ -1,0 +1,141 @@
+package cache
+
+import (
+	"math"
+	"time"
+
+	"notyet/wire"
+)
+
+// Put keeps the reply to k as long as RFC 2308 and the limits allow, and returns
+// the entry to answer with, kept or not. Of a positive answer that is its lowest
+// TTL; of a negative one at most its negative TTL, on the ramp; referrals, failures and denials
+// without SOA are not kept. A positive answer takes every NXDOMAIN of the names in it along: the name exists.
+func (c *Cache) Put(k Key, r *wire.Reply, now time.Time) *Entry {
+	e := c.Unkept(k, r, now)
+	switch {
+	case r.Kind == wire.Positive:
+		c.putPositive(k, r, e)
+	case r.Kind.Negative() && r.SOA:
+		c.putNegative(k, r, e)
+	}
+	return e
+}
+
+func (e *Entry) positive() bool { return e.Kind() == wire.Positive }
+
+// milliseconds fits a duration of up to 49 days into 32 bits; longer ones become that.
+func milliseconds(d time.Duration) uint32 { return uint32(min(d/time.Millisecond, math.MaxUint32)) }
+
+func seconds(ttl uint32) time.Duration { return time.Duration(ttl) * time.Second }
+
+func (c *Cache) putPositive(k Key, r *wire.Reply, e *Entry) {
+	e.lifetime = milliseconds(min(seconds(r.AnswerTTL), c.config.MaxTTL))
+	for _, off := range r.TTLs {
+		wire.Cap(e.data, int(off), uint32(c.config.MaxTTL/time.Second))
+	}
+
+	c.dropNXDOMAIN(k.Name)
+	r.Owners(c.dropNXDOMAIN)
+
+	s := c.shard(k.hash)
+	s.mu.Lock()
+	gone := s.removeNegativeLocked(nil, k.hash)
+	s.positive.remove(k.hash)
+	if e.lifetime > 0 && cost(e) <= s.positive.limit {
+		s.positive.add(k.hash, e)
+		for _, old := s.positive.evict(); old != nil; _, old = s.positive.evict() {
+		}
+	}
+	s.mu.Unlock()
+	c.unindexDenied(gone)
+}
+
+func (c *Cache) putNegative(k Key, r *wire.Reply, e *Entry) {
+	limit := min(seconds(r.NegativeTTL()), c.config.MaxNegativeTTL)
+	if r.Answers > 0 {
+		limit = min(limit, seconds(r.AnswerTTL)) // the chain's own TTLs
+	}
+	if r.Chain {
+		var buf [wire.MaxName]byte
+		e.denied = c.nameHash(r.Target(buf[:0]))
+	}
+	c.indexDenied(k.hash, e)
+
+	s := c.shard(k.hash)
+	s.mu.Lock()
+	missing := s.missingLocked(k, e.stored)
+	e.missing = milliseconds(missing)
+	e.lifetime = milliseconds(min(max(missing, firstNegative), limit))
+	s.positive.remove(k.hash)
+	gone := s.putNegativeLocked(k.hash, e)
+	s.mu.Unlock()
+	c.unindexDenied(gone)
+}
+
+// missingLocked is how long the name has been seen missing without a break: the ramp. A break is a positive
+// answer, an eviction, or nobody asking within rememberMissing of the last negative's expiry. A
+// failure in between is none.
+func (s *shard) missingLocked(k Key, now int64) time.Duration {
+	old := s.negative.peek(k.hash)
+	if old == nil || !old.matches(k) || now > old.expires()+int64(rememberMissing) {
+		return 0
+	}
+	if old.Kind() == wire.Failure && old.missing == 0 {
+		return 0 // it failed from the start
+	}
+	return time.Duration(old.missing)*time.Millisecond + time.Duration(now-old.stored)
+}
+
+// PutFailure keeps a failure (see Failure) for 1 s, then for twice as long each time up to 30 s (RFC
+// 9520), and returns it. It displaces no answer that may still be used, and no positive one at all.
+func (c *Cache) PutFailure(k Key, e *Entry, now time.Time) *Entry {
+	e.stored = c.since(now)
+	s := c.shard(k.hash)
+	s.mu.Lock()
+	lifetime := minFailure
+	if old := s.negative.peek(k.hash); old != nil && old.matches(k) {
+		if old.fresh(e.stored) {
+			s.mu.Unlock()
+			return e
+		}
+		if old.Kind() == wire.Failure && e.stored <= old.expires()+int64(rememberMissing) {
+			lifetime = min(2*old.Lifetime(), maxFailure)
+		}
+		e.missing = milliseconds(s.missingLocked(k, e.stored))
+	}
+	e.lifetime = milliseconds(lifetime)
+	gone := s.putNegativeLocked(k.hash, e)
+	s.mu.Unlock()
+	c.unindexDenied(gone)
+	return e
+}
+
+// putNegativeLocked puts e in the place of the negative with its key, or only takes that out if e has no
+// lifetime. It returns what is to be given to unindexDenied once the lock is free.
+func (s *shard) putNegativeLocked(hash uint64, e *Entry) (gone []ref) {
+	gone = s.removeNegativeLocked(nil, hash)
+	if e.lifetime == 0 || cost(e) > s.negative.limit {
+		return e.appendDenied(gone, hash)
+	}
+	s.negative.add(hash, e)
+	s.indexLocked(hash, hash)
+	for {
+		old, e := s.negative.evict()
+		if e == nil {
+			return gone
+		}
+		s.unindexLocked(old, old)
+		gone = e.appendDenied(gone, old)
+	}
+}
+
+// removeNegativeLocked takes the negative or failure with this hash out, if there is one.
+func (s *shard) removeNegativeLocked(gone []ref, hash uint64) []ref {
+	e := s.negative.remove(hash)
+	if e == nil {
+		return gone
+	}
+	s.unindexLocked(hash, hash)
+	return e.appendDenied(gone, hash)
+}
