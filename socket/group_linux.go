@@ -1,0 +1,261 @@
+package socket
+
+import (
+	"context"
+	"net/netip"
+	"os"
+	"runtime"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// replyBatch is how many replies are taken from one socket with one call. There are many sockets, so it is
+// seldom more than one.
+const replyBatch = 8
+
+// Group is a set of connected sockets that few goroutines read, one per GOMAXPROCS, whatever the number of sockets.
+type Group struct {
+	readers []*groupReader
+}
+
+// NewGroup makes an empty group. Run has to be called for anything to be received.
+func NewGroup() (*Group, error) {
+	g := &Group{}
+	for range runtime.GOMAXPROCS(0) {
+		r, err := newGroupReader()
+		if err != nil {
+			g.closeAll()
+			return nil, err
+		}
+		g.readers = append(g.readers, r)
+	}
+	return g, nil
+}
+
+// Run receives until ctx ends. It closes the group: sockets that are still open are then deaf.
+func (g *Group) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	for _, r := range g.readers {
+		wg.Go(r.run)
+	}
+	<-ctx.Done()
+	g.closeAll()
+	wg.Wait()
+}
+
+func (g *Group) closeAll() {
+	for _, r := range g.readers {
+		r.file.Close()
+	}
+}
+
+// Connected is a UDP socket with one peer and a port that the kernel chose. It may be used from any goroutine.
+type Connected struct {
+	receiver Receiver
+	reader   *groupReader
+	id       uint64 // in epoll's events; never used again, as a file descriptor is
+
+	mu sync.Mutex // guards fd: it must not be closed, and used again, while a call is under way; none of them blocks
+	fd int        // -1 when closed
+}
+
+// Dial opens a socket whose packets go to receiver.
+func (g *Group) Dial(addr netip.AddrPort, receiver Receiver) (*Connected, error) {
+	fd, err := dial(addr)
+	if err != nil {
+		return nil, err
+	}
+	s := &Connected{receiver: receiver, fd: fd}
+	if err := g.readers[fd%len(g.readers)].add(s); err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return s, nil
+}
+
+func dial(addr netip.AddrPort) (int, error) {
+	family, sa := unix.AF_INET6, unix.Sockaddr(nil)
+	if a := addr.Addr(); a.Is4() {
+		family, sa = unix.AF_INET, &unix.SockaddrInet4{Port: int(addr.Port()), Addr: a.As4()}
+	} else {
+		sa = &unix.SockaddrInet6{Port: int(addr.Port()), Addr: a.As16(), ZoneId: scope(a.Zone())}
+	}
+	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, os.NewSyscallError("socket", err)
+	}
+	if err := unix.Connect(fd, sa); err != nil {
+		unix.Close(fd)
+		return -1, os.NewSyscallError("connect", err)
+	}
+	return fd, nil
+}
+
+// Send sends one packet without waiting.
+func (s *Connected) Send(b []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fd < 0 {
+		return ErrClosed
+	}
+	errno := sendto(s.fd, b)
+	if errno == unix.ECONNREFUSED {
+		errno = sendto(s.fd, b) // that was about an earlier packet, and is told once
+	}
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// Close closes the socket. Closing it again does nothing.
+func (s *Connected) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fd < 0 {
+		return
+	}
+	unix.Close(s.fd) // epoll forgets it by itself
+	s.fd = -1
+	s.reader.remove(s.id)
+}
+
+// receive fetches packets into m and returns how many.
+func (s *Connected) receive(m []mmsghdr) (int, syscall.Errno) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fd < 0 {
+		return 0, unix.EAGAIN
+	}
+	return recvmmsg(uintptr(s.fd), m)
+}
+
+// LocalAddr is the address that the kernel gave the socket; the zero value when it is closed.
+func (s *Connected) LocalAddr() netip.AddrPort {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sa, err := unix.Getsockname(s.fd)
+	if err != nil {
+		return netip.AddrPort{}
+	}
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port))
+	}
+	return netip.AddrPort{}
+}
+
+// groupReader waits for its sockets with an epoll instance of its own, which the runtime's poller in turn
+// waits for: a goroutine for all of them, and none of Go's per-descriptor work.
+type groupReader struct {
+	file *os.File // the epoll instance
+	raw  syscall.RawConn
+
+	mu      sync.Mutex
+	sockets map[uint64]*Connected // by id
+	lastID  uint64
+
+	// Used by run alone.
+	events  [BatchSize]unix.EpollEvent
+	replies [replyBatch]mmsghdr
+	iovecs  [replyBatch]unix.Iovec
+	bytes   []byte
+}
+
+func newGroupReader() (*groupReader, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil { // what makes os.NewFile use the poller
+		unix.Close(fd)
+		return nil, os.NewSyscallError("fcntl", err)
+	}
+	r := &groupReader{
+		file:    os.NewFile(uintptr(fd), "epoll"),
+		sockets: make(map[uint64]*Connected),
+		bytes:   make([]byte, replyBatch*MaxReply),
+	}
+	for i := range r.replies {
+		r.replies[i].setIovec(&r.iovecs[i], r.bytes[i*MaxReply:][:MaxReply])
+	}
+	if r.raw, err = r.file.SyscallConn(); err != nil {
+		r.file.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *groupReader) add(s *Connected) error {
+	r.mu.Lock()
+	r.lastID++
+	s.reader, s.id = r, r.lastID
+	r.sockets[s.id] = s
+	r.mu.Unlock()
+	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(s.id), Pad: int32(s.id >> 32)}
+	var err error
+	if e := r.raw.Control(func(epfd uintptr) { err = unix.EpollCtl(int(epfd), unix.EPOLL_CTL_ADD, s.fd, &event) }); e != nil {
+		err = e
+	}
+	if err != nil {
+		r.remove(s.id)
+		return os.NewSyscallError("epoll_ctl", err)
+	}
+	return nil
+}
+
+func (r *groupReader) remove(id uint64) {
+	r.mu.Lock()
+	delete(r.sockets, id)
+	r.mu.Unlock()
+}
+
+func (r *groupReader) socket(id uint64) *Connected {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.sockets[id]
+}
+
+func (r *groupReader) run() {
+	for r.raw.Read(r.turn) == nil {
+	}
+}
+
+// turn empties the sockets that are ready. It returns false when no more can be ready, upon which the runtime's poller
+// waits for the next packet on any of them.
+func (r *groupReader) turn(epfd uintptr) bool {
+	n, errno := epollWait(epfd, r.events[:])
+	if errno != 0 {
+		return false
+	}
+	for _, event := range r.events[:n] {
+		if s := r.socket(uint64(uint32(event.Fd)) | uint64(uint32(event.Pad))<<32); s != nil {
+			r.drain(s)
+		}
+	}
+	return n == len(r.events)
+}
+
+// drain takes what has arrived on one socket. An error is told once and may stand before packets.
+func (r *groupReader) drain(s *Connected) {
+	for {
+		n, errno := s.receive(r.replies[:])
+		if errno == unix.EAGAIN {
+			return
+		}
+		if errno != 0 {
+			s.receiver.Receive(s, nil, errno)
+			continue
+		}
+		for i := range n {
+			s.receiver.Receive(s, r.bytes[i*MaxReply:][:r.replies[i].len], nil)
+		}
+		if n < replyBatch {
+			return
+		}
+	}
+}
