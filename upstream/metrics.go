@@ -1,0 +1,90 @@
+package upstream
+
+import (
+	"errors"
+	"time"
+
+	"github.com/miekg/dns"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"notyet/wire"
+)
+
+// Metrics counts for all upstreams.
+type Metrics struct {
+	queries *prometheus.CounterVec
+	seconds *prometheus.HistogramVec
+	up      *prometheus.GaugeVec
+}
+
+// NewMetrics makes the collectors.
+func NewMetrics() *Metrics {
+	return &Metrics{
+		queries: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "notyet_upstream_queries_total",
+			Help: "Exchanges with an upstream by result; truncated and ignored count replies that were not the result.",
+		}, []string{"upstream", "result"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name:    "notyet_upstream_seconds",
+			Help:    "Time until an upstream's reply.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5},
+		}, []string{"upstream"}),
+		up: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "notyet_upstream_up",
+			Help: "Whether the last exchange with an upstream brought a reply.",
+		}, []string{"upstream"}),
+	}
+}
+
+// Collectors returns the collectors.
+func (m *Metrics) Collectors() []prometheus.Collector {
+	return []prometheus.Collector{m.queries, m.seconds, m.up}
+}
+
+// meter is one upstream's part of the metrics, looked up once.
+type meter struct {
+	answered, negative, failed, timeout, unreachable, busy prometheus.Counter
+	truncated, ignored                                     prometheus.Counter
+	seconds                                                prometheus.Observer
+	up                                                     prometheus.Gauge
+}
+
+func (m *Metrics) meter(upstream string) meter {
+	result := func(r string) prometheus.Counter { return m.queries.WithLabelValues(upstream, r) }
+	up := m.up.WithLabelValues(upstream)
+	up.Set(1) // until proven otherwise
+	return meter{
+		answered: result("answered"), negative: result("nxdomain"), failed: result("failed"), timeout: result("timeout"),
+		unreachable: result("unreachable"), busy: result("busy"),
+		truncated: result("truncated"), ignored: result("ignored"),
+		seconds: m.seconds.WithLabelValues(upstream), up: up,
+	}
+}
+
+func (m *meter) observe(reply []byte, err error, took time.Duration) {
+	switch {
+	case err == nil:
+		m.seconds.Observe(took.Seconds())
+		m.up.Set(1)
+		m.reply(wire.Flags(uint16(reply[2])<<8 | uint16(reply[3])).Rcode()).Inc()
+	case errors.Is(err, ErrStopped):
+	case errors.Is(err, ErrBusy):
+		m.busy.Inc()
+	case errors.Is(err, ErrTimeout):
+		m.up.Set(0)
+		m.timeout.Inc()
+	default:
+		m.up.Set(0)
+		m.unreachable.Inc()
+	}
+}
+
+func (m *meter) reply(rcode int) prometheus.Counter {
+	switch rcode {
+	case dns.RcodeSuccess:
+		return m.answered
+	case dns.RcodeNameError:
+		return m.negative
+	}
+	return m.failed
+}

@@ -1,0 +1,203 @@
+package upstream
+
+import (
+	"encoding/binary"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"notyet/socket"
+	"notyet/wire"
+)
+
+// source is one socket, connected to the upstream, so that the kernel drops packets from anywhere
+// else, and bound to a port of the kernel's choice.
+type source struct {
+	upstream *Upstream
+	conn     *socket.Connected
+	opened   time.Time
+
+	mu      sync.Mutex // guards all below
+	pending map[uint16]*Exchange
+	sent    int
+	seq     uint64
+	retired bool // closed once nothing is pending
+}
+
+// attempt says where an exchange is under way. It outlives the exchange's use: seq tells whether it is still the same.
+type attempt struct {
+	exchange *Exchange
+	source   *source
+	id       uint16
+	seq      uint64
+}
+
+// errRetired means that a source takes no more queries.
+var errRetired = errors.New("retired")
+
+func (u *Upstream) askUDP(x *Exchange) error {
+	slot := &u.pool[rand.IntN(poolSize)]
+	for {
+		s, err := slot.current(u, x.started)
+		if err != nil {
+			return err
+		}
+		switch err := s.send(x); {
+		case err == nil:
+			return nil
+		case !errors.Is(err, errRetired):
+			return err
+		}
+	}
+}
+
+// current returns the slot's source, a new one if there is none or it is too old.
+func (s *slot) current(u *Upstream, now time.Time) (*source, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.source != nil && now.Sub(s.source.opened) < maxSocketAge && !s.source.isRetired() {
+		return s.source, nil
+	}
+	if s.source != nil {
+		s.source.retire()
+		s.source = nil
+	}
+	if u.ctx.Err() != nil {
+		return nil, ErrStopped
+	}
+	fresh := &source{upstream: u, opened: now, pending: make(map[uint16]*Exchange)}
+	conn, err := u.config.Group.Dial(u.config.Addr, fresh)
+	if err != nil {
+		return nil, err
+	}
+	fresh.conn = conn
+	s.source = fresh
+	return fresh, nil
+}
+
+func (s *source) isRetired() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.retired
+}
+
+// retire lets the source take no more queries, and closes it when the last has ended.
+func (s *source) retire() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.retired = true
+	s.closeIfDoneLocked()
+}
+
+func (s *source) closeIfDoneLocked() {
+	if s.retired && len(s.pending) == 0 {
+		s.conn.Close()
+	}
+}
+
+// send sends the query under an id that nothing else is pending under here.
+func (s *source) send(x *Exchange) error {
+	s.mu.Lock()
+	if s.retired {
+		s.mu.Unlock()
+		return errRetired
+	}
+	// ChaCha8, seeded by the operating system: ids can't be foretold from those seen.
+	id := uint16(rand.Uint32())
+	for s.pending[id] != nil {
+		id++
+	}
+	s.pending[id] = x
+	s.seq++
+	x.seq = s.seq
+	s.sent++
+	s.retired = s.sent >= maxSocketQueries
+	a := attempt{exchange: x, source: s, id: id, seq: s.seq}
+	binary.BigEndian.PutUint16(x.Query, id)
+	s.upstream.config.Deadlines.add(a, x.limit(x.started))
+	err := s.conn.Send(x.Query)
+	s.mu.Unlock()
+
+	if err != nil && s.take(a) {
+		s.upstream.config.Deadlines.remove(x)
+		return err
+	}
+	return nil
+}
+
+// take ends an attempt; it reports whether that was still to be done. Whoever gets true finishes the exchange.
+func (s *source) take(a attempt) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x := s.pending[a.id]
+	if x == nil || x != a.exchange || x.seq != a.seq {
+		return false
+	}
+	delete(s.pending, a.id)
+	s.closeIfDoneLocked()
+	return true
+}
+
+// Receive takes a packet from the upstream. One that doesn't belong to a question under way is left: the
+// reply to that question may still come (RFC 5452, section 9.1).
+func (s *source) Receive(_ *socket.Connected, b []byte, err error) {
+	if err != nil {
+		s.fail(err)
+		return
+	}
+	x := s.match(b)
+	if x == nil {
+		s.upstream.meter.ignored.Inc()
+		return
+	}
+	s.upstream.config.Deadlines.remove(x)
+	if wire.Flags(binary.BigEndian.Uint16(b[2:])).Has(wire.TC) {
+		s.upstream.meter.truncated.Inc()
+		s.upstream.askTCP(x)
+		return
+	}
+	x.finish(b, nil)
+}
+
+// match takes the exchange out that b is the reply to, or returns nil.
+func (s *source) match(b []byte) *Exchange {
+	if len(b) < wire.HeaderLen {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := binary.BigEndian.Uint16(b)
+	x := s.pending[id]
+	if x == nil || !wire.MatchesQuestion(b, x.Name, x.Type) {
+		return nil
+	}
+	delete(s.pending, id)
+	s.closeIfDoneLocked()
+	return x
+}
+
+// fail ends everything that is under way here: the kernel says that the upstream can't be reached, or the
+// socket is no more.
+func (s *source) fail(err error) {
+	s.mu.Lock()
+	failed := make([]*Exchange, 0, len(s.pending))
+	for _, x := range s.pending {
+		failed = append(failed, x)
+	}
+	clear(s.pending)
+	s.retired = true
+	s.closeIfDoneLocked()
+	s.mu.Unlock()
+	for _, x := range failed {
+		s.upstream.config.Deadlines.remove(x)
+		x.finish(nil, err)
+	}
+}
+
+// expire ends an attempt whose time is up.
+func (a attempt) expire() {
+	if a.source.take(a) {
+		a.exchange.finish(nil, ErrTimeout)
+	}
+}

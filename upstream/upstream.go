@@ -1,0 +1,160 @@
+// Package upstream asks one remote server: which sockets, which ids, whose reply it is, and how long to
+// wait. What the reply means is for others.
+package upstream
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"notyet/socket"
+)
+
+// poolSize is how many sockets a busy upstream is asked from, one at random per query: with as many ports and 16-bit ids a
+// forger has to guess 22 bits within a round trip (RFC 5452, section 4.5).
+const poolSize = 64
+
+// A socket is retired after so many queries or so long, so that a port that leaked is soon worth nothing.
+const (
+	maxSocketQueries = 1000
+	maxSocketAge     = 10 * time.Second
+)
+
+// maxTCP bounds the exchanges over TCP that are under way with one upstream; each has a connection and a goroutine.
+const maxTCP = 256
+
+// tryTimeout is how long one attempt may take.
+const tryTimeout = 2 * time.Second
+
+var (
+	// ErrTimeout means that no reply came in time.
+	ErrTimeout = errors.New("timeout")
+	// ErrBusy means that too much is under way with this upstream.
+	ErrBusy = errors.New("too many exchanges under way")
+	// ErrStopped means that the upstream's Run has ended.
+	ErrStopped = errors.New("stopped")
+)
+
+// Config says which server an Upstream is and what it works with.
+type Config struct {
+	Addr netip.AddrPort
+	TCP  bool // ask over TCP only
+	// Group has the UDP sockets, Deadlines the time-outs; both are shared by all upstreams, and whoever
+	// made them runs them.
+	Group     *socket.Group
+	Deadlines *Deadlines
+	Metrics   *Metrics
+}
+
+// Upstream is one remote server. It is safe for concurrent use.
+type Upstream struct {
+	config Config
+	name   string
+	meter  meter
+	pool   [poolSize]slot
+
+	tcp   chan struct{} // a place for each exchange over TCP
+	ctx   context.Context
+	stop  context.CancelFunc
+	tcpWG sync.WaitGroup
+}
+
+// slot has the socket that its queries are sent from at the moment.
+type slot struct {
+	mu     sync.Mutex // guards source
+	source *source    // nil, or one that isn't retired unless by age
+}
+
+// New makes an upstream. Close ends what it started.
+func New(config Config) *Upstream {
+	u := &Upstream{config: config, name: Name(config.Addr, config.TCP), tcp: make(chan struct{}, maxTCP)}
+	u.meter = config.Metrics.meter(u.name)
+	u.ctx, u.stop = context.WithCancel(context.Background())
+	return u
+}
+
+// Name is how an upstream is called in the configuration, metrics and messages.
+func Name(addr netip.AddrPort, tcp bool) string {
+	if tcp {
+		return "tcp://" + addr.String()
+	}
+	return addr.String()
+}
+
+func (u *Upstream) String() string { return u.name }
+
+// Close ends exchanges over TCP and closes the sockets; what is under way over UDP is told ErrStopped.
+func (u *Upstream) Close() {
+	u.stop()
+	for i := range u.pool {
+		s := &u.pool[i]
+		s.mu.Lock()
+		source := s.source
+		s.source = nil
+		s.mu.Unlock()
+		if source != nil {
+			source.fail(ErrStopped)
+		}
+	}
+	u.tcpWG.Wait()
+}
+
+// Exchange is one question to one server. Whoever makes it sets the first group of fields and leaves them
+// alone until Done is called; then it may be used again.
+type Exchange struct {
+	// Query is the query in wire format. Its id is overwritten at each attempt.
+	Query []byte
+	// Name and Type are the query's question; Name is in wire format.
+	Name []byte
+	Type uint16
+	// Deadline is the moment by which Done is called at the latest, be it with ErrTimeout. The
+	// attempt may end before.
+	Deadline time.Time
+	// Done is called exactly once, from any goroutine, also before Ask returns. reply
+	// has the right id and question, is not truncated, and is valid until Done returns; with err it is nil.
+	Done func(reply []byte, err error)
+
+	upstream *Upstream
+	started  time.Time
+	seq      uint64 // guarded by the lock of the source it is under way at
+	timer    timer  // guarded by the wheel's lock
+}
+
+// Ask starts an exchange. A truncated reply over UDP is followed by an attempt over TCP (RFC 7766, section 5).
+func (u *Upstream) Ask(x *Exchange) {
+	x.upstream = u
+	x.started = time.Now()
+	if u.config.TCP {
+		u.askTCP(x)
+		return
+	}
+	if err := u.askUDP(x); err != nil {
+		x.finish(nil, err)
+	}
+}
+
+// limit is when an attempt that starts at now ends.
+func (x *Exchange) limit(now time.Time) time.Time {
+	if t := now.Add(tryTimeout); t.Before(x.Deadline) {
+		return t
+	}
+	return x.Deadline
+}
+
+// finish counts the result and gives it away. x belongs to Done's owner from then on.
+func (x *Exchange) finish(reply []byte, err error) {
+	x.upstream.meter.observe(reply, err, time.Since(x.started))
+	x.Done(reply, err)
+}
+
+// timeoutError turns the many ways of saying so into ErrTimeout.
+func timeoutError(err error) error {
+	var ne net.Error
+	if errors.As(err, &ne) && ne.Timeout() {
+		return ErrTimeout
+	}
+	return err
+}
