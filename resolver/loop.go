@@ -1,0 +1,173 @@
+package resolver
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"notyet/upstream"
+	"notyet/wire"
+)
+
+// probeInterval is the least time between two probes of the same upstream.
+const probeInterval = 10 * time.Second
+
+// A probe's name is a label of a token that only this process knows and a number, then probeLabel, then the zone of the
+// route. It is made for one use: no cache on the way has an answer to it.
+const (
+	tokenLen   = 16 // hexadecimal digits
+	numberLen  = 8
+	probeLabel = "\x0bnotyet-loop"
+)
+
+// loops finds out whether an upstream sends our questions back to us, over however many forwarders, which would
+// keep every question waiting for itself. It asks the upstream for a name of its own making; if that name comes in as
+// a client's question, there is a loop. Upstreams are probed at the start, when they time out, and while they loop.
+type loops struct {
+	log   *slog.Logger
+	token [tokenLen]byte
+	count atomic.Int32 // upstreams that loop; written with the lock held
+
+	mu     sync.Mutex // guards all below
+	number uint32
+	under  map[uint32]*probe     // number → probe under way
+	states map[string]*loopState // by upstream
+}
+
+type loopState struct {
+	looping bool
+	next    time.Time // no probe before
+}
+
+// probe is one question to one upstream.
+type probe struct {
+	upstream Upstream
+	number   uint32
+	cameBack bool
+	exchange upstream.Exchange
+}
+
+func (l *loops) init(log *slog.Logger) {
+	var random [tokenLen / 2]byte
+	rand.Read(random[:]) // never fails
+	hex.Encode(l.token[:], random[:])
+	l.log = log
+	l.under = make(map[uint32]*probe)
+	l.states = make(map[string]*loopState)
+}
+
+func (l *loops) stateLocked(up Upstream) *loopState {
+	s := l.states[up.String()]
+	if s == nil {
+		s = &loopState{}
+		l.states[up.String()] = s
+	}
+	return s
+}
+
+// isProbe reports whether a client's question is one of our probes, and takes note of it.
+func (l *loops) isProbe(qname []byte) bool {
+	if len(qname) < 1+tokenLen+numberLen || qname[0] != tokenLen+numberLen || !bytes.Equal(qname[1:1+tokenLen], l.token[:]) {
+		return false
+	}
+	var number [numberLen / 2]byte
+	if _, err := hex.Decode(number[:], qname[1+tokenLen:][:numberLen]); err != nil {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := l.under[binary.BigEndian.Uint32(number[:])]
+	if p == nil {
+		return true // so late that it has been given up, but ours
+	}
+	p.cameBack = true
+	if s := l.stateLocked(p.upstream); !s.looping {
+		s.looping = true
+		l.count.Add(1)
+		l.log.Error("forwarding loop: questions sent to this upstream come back here; it is not asked until that ends",
+			"upstream", p.upstream.String(),
+			"remedy", "let upstreams name a server that does not forward to this one, or change where that server forwards to")
+	}
+	return true
+}
+
+// looping reports whether the upstream's last probe came back.
+func (l *loops) looping(up Upstream) bool {
+	if l.count.Load() == 0 {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.states[up.String()]
+	return s != nil && s.looping
+}
+
+// begin makes a probe unless the last one is too recent.
+func (l *loops) begin(up Upstream, zone []byte, now time.Time) *probe {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s := l.stateLocked(up)
+	if now.Before(s.next) {
+		return nil
+	}
+	s.next = now.Add(probeInterval)
+	l.number++
+	p := &probe{upstream: up, number: l.number}
+	name := append([]byte{tokenLen + numberLen}, l.token[:]...)
+	name = hex.AppendEncode(name, binary.BigEndian.AppendUint32(nil, p.number))
+	name = append(append(name, probeLabel...), zone...)
+	if len(name) > wire.MaxName {
+		return nil // no room below this zone; a loop then shows as timeouts
+	}
+	p.exchange = upstream.Exchange{
+		Query: wire.AppendQuery(nil, name, dns.TypeTXT, wire.RD, false),
+		Name:  name, Type: dns.TypeTXT,
+		Deadline: now.Add(timeout),
+	}
+	l.under[p.number] = p
+	return p
+}
+
+// end takes the result of a probe. Only a reply to one that did not come back says that there is no loop.
+func (l *loops) end(p *probe, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.under, p.number)
+	if s := l.stateLocked(p.upstream); err == nil && !p.cameBack && s.looping {
+		s.looping = false
+		l.count.Add(-1)
+		l.log.Info("forwarding loop ended", "upstream", p.upstream.String())
+	}
+}
+
+// Probe asks every upstream a question that shows whether it answers, and whether it is forwarding to us.
+func (r *Resolver) Probe() {
+	for i := range r.config.Routes {
+		route := &r.config.Routes[i]
+		for _, up := range route.Upstreams {
+			r.probe(route, up)
+		}
+	}
+}
+
+// probe starts one if the last is long enough ago.
+func (r *Resolver) probe(route *Route, up Upstream) {
+	p := r.loops.begin(up, route.Zone, time.Now())
+	if p == nil {
+		return
+	}
+	p.exchange.Done = func(_ []byte, err error) {
+		if err == nil {
+			r.sawReply()
+		}
+		r.loops.end(p, err)
+	}
+	up.Ask(&p.exchange)
+}

@@ -1,0 +1,31 @@
+package resolver
+
+import "github.com/prometheus/client_golang/prometheus"
+
+type meter struct {
+	shed  prometheus.Counter
+	gauge []prometheus.Collector
+}
+
+func newMeter(r *Resolver) meter {
+	gauge := func(name, help string, value func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
+	}
+	return meter{
+		shed: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "notyet_queries_shed_total",
+			Help: "Queries answered SERVFAIL because too much was under way.",
+		}),
+		gauge: []prometheus.Collector{
+			gauge("notyet_queries_under_way", "Queries that wait for an upstream.", func() float64 { return float64(r.queries.Load()) }),
+			gauge("notyet_queries_under_way_limit", "How many queries may wait.", func() float64 { return maxQueries }),
+			gauge("notyet_exchanges_under_way", "Questions that an upstream is being asked.", func() float64 { return float64(r.exchanges.Load()) }),
+			gauge("notyet_exchanges_under_way_limit", "How many questions may be asked at a time.", func() float64 { return maxExchanges }),
+		},
+	}
+}
+
+// Metrics returns the resolver's collectors.
+func (r *Resolver) Metrics() []prometheus.Collector {
+	return append([]prometheus.Collector{r.meter.shed}, r.meter.gauge...)
+}

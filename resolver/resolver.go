@@ -1,0 +1,157 @@
+package resolver
+
+import (
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"notyet/cache"
+	"notyet/wire"
+)
+
+// timeout is how long a question may take over all upstreams.
+const timeout = 5 * time.Second
+
+// Bounds on what may be under way; more is refused with SERVFAIL. Answers from the cache don't count.
+const (
+	maxExchanges = 10_000 // different questions
+	maxQueries   = 50_000 // clients' queries, those that wait for the same exchange included
+)
+
+// Config is what a resolver works with.
+type Config struct {
+	Cache *cache.Cache
+	// Routes has one for the root zone, which takes all that no other does, and at most one for every
+	// other zone. Each has an upstream at least.
+	Routes []Route
+	Policy Policy
+	Log    *slog.Logger
+}
+
+// Resolver is safe for concurrent use.
+type Resolver struct {
+	config Config
+	routes routes
+	loops  loops
+	meter  meter
+
+	exchanges, queries atomic.Int64 // under way
+	answered           chan struct{}
+	answeredOnce       sync.Once
+
+	shards [32]shard
+	calls  sync.Pool // of *call
+}
+
+// shard has the exchanges under way for a part of the questions.
+type shard struct {
+	mu    sync.Mutex
+	calls map[uint64]*call // hash of the question → exchange under way
+}
+
+// New makes a resolver.
+func New(config Config) *Resolver {
+	r := &Resolver{config: config, routes: newRoutes(config.Routes), answered: make(chan struct{})}
+	r.loops.init(config.Log)
+	r.meter = newMeter(r)
+	for i := range r.shards {
+		r.shards[i].calls = make(map[uint64]*call)
+	}
+	r.calls.New = func() any { return newCall(r) }
+	return r
+}
+
+// Answered is closed once an upstream has replied.
+func (r *Resolver) Answered() <-chan struct{} { return r.answered }
+
+// UnderWay is how many queries wait for an answer.
+func (r *Resolver) UnderWay() int { return int(r.queries.Load()) }
+
+// Serve takes a query that the cache can't answer. It owns q until it calls q.Done.
+func (r *Resolver) Serve(q *Query) {
+	if r.loops.isProbe(q.Key.Name) {
+		q.Done(cache.Failure(q.Key, ede(dns.ExtendedErrorCodeOther, "notyet: this question came back to where it was first asked: a loop")))
+		return
+	}
+	if r.queries.Add(1) > maxQueries {
+		r.shed(q)
+		return
+	}
+	hash := callHash(q)
+	s := &r.shards[hash%uint64(len(r.shards))]
+	s.mu.Lock()
+	if c := s.calls[hash]; c != nil && c.rd == q.RD && c.key.Equal(q.Key) {
+		q.next = c.waiting
+		c.waiting = q
+		s.mu.Unlock()
+		return
+	}
+	// An exchange for this question may have ended between the asker's look into the cache and here.
+	if e := r.config.Cache.Peek(q.Key, time.Now()); e != nil {
+		s.mu.Unlock()
+		r.finish(q, e)
+		return
+	}
+	if r.exchanges.Add(1) > maxExchanges {
+		s.mu.Unlock()
+		r.exchanges.Add(-1)
+		r.shed(q)
+		return
+	}
+	c := r.calls.Get().(*call)
+	c.begin(q, hash)
+	s.calls[hash] = c
+	s.mu.Unlock()
+	c.next()
+}
+
+// callHash tells questions with and without RD apart.
+func callHash(q *Query) uint64 {
+	if q.RD {
+		return q.Key.Hash()
+	}
+	return ^q.Key.Hash()
+}
+
+// shed refuses a query: better that than to lose the others.
+func (r *Resolver) shed(q *Query) {
+	r.meter.shed.Inc()
+	r.finish(q, cache.Failure(q.Key, ede(dns.ExtendedErrorCodeOther, "notyet: too many questions under way")))
+}
+
+// finish answers a query.
+func (r *Resolver) finish(q *Query, e *cache.Entry) {
+	r.queries.Add(-1)
+	q.Done(e)
+}
+
+// end takes the call out, so that the next query of its kind starts a new one, and answers all that wait for it. An
+// answer that is to be kept is in the cache by now.
+func (r *Resolver) end(c *call, e *cache.Entry) {
+	s := &r.shards[c.hash%uint64(len(r.shards))]
+	s.mu.Lock()
+	if s.calls[c.hash] == c {
+		delete(s.calls, c.hash)
+	}
+	q := c.waiting
+	c.waiting = nil
+	s.mu.Unlock()
+	r.exchanges.Add(-1)
+	c.release()
+	for q != nil {
+		next := q.next
+		q.next = nil
+		r.finish(q, e)
+		q = next
+	}
+}
+
+func (r *Resolver) sawReply() {
+	r.answeredOnce.Do(func() { close(r.answered) })
+}
+
+// ede makes an extended DNS error with a text for people (RFC 8914).
+func ede(code uint16, text string) []byte { return wire.AppendEDE(nil, code, text) }

@@ -1,0 +1,67 @@
+package resolver
+
+import (
+	"math/rand/v2"
+
+	"notyet/upstream"
+	"notyet/wire"
+)
+
+// Upstream is a server that questions are forwarded to.
+type Upstream interface {
+	Ask(*upstream.Exchange)
+	String() string
+}
+
+// Route sends a zone's names to its upstreams.
+type Route struct {
+	Zone      []byte // wire format, lower case
+	Upstreams []Upstream
+}
+
+// routes finds the route of a name: the longest zone that the name is in wins.
+type routes struct {
+	byZone map[string]*Route
+	root   *Route
+}
+
+func newRoutes(all []Route) routes {
+	r := routes{byZone: make(map[string]*Route)}
+	for _, route := range all {
+		if len(route.Zone) == 1 {
+			r.root = &route
+			continue
+		}
+		r.byZone[string(route.Zone)] = &route
+	}
+	return r
+}
+
+func (r *routes) find(qname []byte) *Route {
+	if len(r.byZone) > 0 {
+		for n := qname; len(n) > 1; n = wire.Parent(n) {
+			if route := r.byZone[string(n)]; route != nil {
+				return route
+			}
+		}
+	}
+	return r.root
+}
+
+// Policy says which of several upstreams is asked first.
+type Policy int
+
+const (
+	// Sequential asks them in the order in which they are configured.
+	Sequential Policy = iota
+	// Random begins with any of them, and goes on in order.
+	Random
+)
+
+// first is the index of the upstream to begin with.
+func (p Policy) first(n int) int {
+	if p == Random {
+		return rand.IntN(n)
+	}
+	return 0
+}
