@@ -1,0 +1,23 @@
+package server
+
+import "net/netip"
+
+// allowList says which clients are answered.
+type allowList []netip.Prefix
+
+func newAllowList(prefixes []netip.Prefix) allowList {
+	list := make(allowList, len(prefixes))
+	for i, p := range prefixes {
+		list[i] = p.Masked()
+	}
+	return list
+}
+
+func (l allowList) has(addr netip.Addr) bool {
+	for _, p := range l {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,64 @@
+package server
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+
+	"github.com/miekg/dns"
+
+	"notyet/wire"
+)
+
+// local appends the reply to a packet that neither cache nor upstream are needed for, and the reply's rcode; err is what
+// wire.ParseQuery said of it. It returns false for a good question; a packet that gets no reply leaves dst as it is.
+func (s *Server) local(dst []byte, q *wire.Query, err error, client netip.Addr) (reply []byte, rcode int, ok bool) {
+	var rr, options []byte
+	switch {
+	case errors.Is(err, wire.ErrIgnore):
+		return dst, 0, true
+	case !s.allow.has(client):
+		rcode = dns.RcodeRefused
+		options = wire.AppendEDE(nil, dns.ExtendedErrorCodeProhibited, "notyet: this client is not in allow")
+	case errors.Is(err, wire.ErrOpcode):
+		rcode = dns.RcodeNotImplemented
+		if q.Flags.Opcode() == dns.OpcodeNotify {
+			rcode = dns.RcodeRefused // from nobody yet
+		}
+	case err != nil:
+		rcode = dns.RcodeFormatError
+	case q.EDNS.Version > 0:
+		rcode = dns.RcodeBadVers
+	case q.Class == dns.ClassCHAOS:
+		rcode, rr = s.chaos(q)
+	case q.Class != dns.ClassINET:
+		rcode = dns.RcodeNotImplemented
+	case q.Type == dns.TypeAXFR, q.Type == dns.TypeIXFR:
+		rcode = dns.RcodeRefused
+	case q.Type == dns.TypeANY:
+		rr = wire.HINFO()
+	default:
+		return dst, 0, false
+	}
+	return wire.AppendAnswer(dst, q, rcode, rr, options), rcode, true
+}
+
+// chaos answers who and what this server is (RFC 4892).
+func (s *Server) chaos(q *wire.Query) (rcode int, rr []byte) {
+	if q.Type != dns.TypeTXT && q.Type != dns.TypeANY {
+		return dns.RcodeNotImplemented, nil
+	}
+	var text string
+	switch strings.ToLower(wire.String(q.Name)) {
+	case "version.bind.", "version.server.":
+		text = s.config.Version
+	case "id.server.", "hostname.bind.":
+		text = s.config.ID
+	default:
+		return dns.RcodeNotImplemented, nil
+	}
+	if text == "" {
+		return dns.RcodeRefused, nil
+	}
+	return dns.RcodeSuccess, wire.ChaosTXT(text)
+}

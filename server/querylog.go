@@ -1,0 +1,106 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"notyet/cache"
+	"notyet/wire"
+)
+
+// QueryLog says which questions leave a line in the log.
+type QueryLog int
+
+const (
+	// LogNone is the default: the query path doesn't know of the log.
+	LogNone QueryLog = iota
+	// LogDenials is NXDOMAIN and NODATA.
+	LogDenials
+	// LogAll is every question that was answered from the cache or by the resolver.
+	LogAll
+)
+
+// queryLogBacklog is how many lines may wait to be written.
+const queryLogBacklog = 1024
+
+// queryLog writes a line per question from a goroutine of its own: a log that is written slowly loses lines, and
+// never holds up answers.
+type queryLog struct {
+	denialsOnly bool
+	log         *slog.Logger
+	lines       chan line
+	lost        atomic.Uint64
+}
+
+// line is a question and what became of it.
+type line struct {
+	qname  string
+	qtype  uint16
+	rcode  int
+	kind   wire.Kind
+	client netip.AddrPort
+	proto  string
+	cached bool
+	took   time.Duration
+}
+
+func newQueryLog(which QueryLog, log *slog.Logger) *queryLog {
+	if which == LogNone {
+		return nil
+	}
+	return &queryLog{denialsOnly: which == LogDenials, log: log, lines: make(chan line, queryLogBacklog)}
+}
+
+func (l *queryLog) record(q *wire.Query, e *cache.Entry, client netip.AddrPort, proto string, started time.Time, cached bool) {
+	if l.denialsOnly && !e.Kind().Negative() {
+		return
+	}
+	select {
+	case l.lines <- line{
+		qname: wire.String(q.Name), qtype: q.Type, rcode: e.Rcode(), kind: e.Kind(),
+		client: client, proto: proto, cached: cached, took: time.Since(started),
+	}:
+	default:
+		l.lost.Add(1)
+	}
+}
+
+// run writes lines until ctx ends, and then those that wait.
+func (l *queryLog) run(ctx context.Context) {
+	for {
+		select {
+		case line := <-l.lines:
+			l.write(line)
+		case <-ctx.Done():
+			for range len(l.lines) {
+				l.write(<-l.lines)
+			}
+			return
+		}
+	}
+}
+
+func (l *queryLog) write(n line) {
+	l.log.LogAttrs(context.Background(), slog.LevelInfo, "query",
+		slog.String("qname", n.qname),
+		slog.String("qtype", dns.Type(n.qtype).String()),
+		slog.String("rcode", rcodeName(n.rcode)),
+		slog.String("kind", n.kind.String()),
+		slog.String("client", n.client.String()),
+		slog.String("proto", n.proto),
+		slog.Bool("cached", n.cached),
+		slog.Duration("took", n.took))
+}
+
+// drops is how many lines were lost; nil is a log that is off.
+func (l *queryLog) drops() uint64 {
+	if l == nil {
+		return 0
+	}
+	return l.lost.Load()
+}

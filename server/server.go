@@ -1,0 +1,158 @@
+// Package server takes queries in over UDP and TCP and gets replies out. What the cache has is answered on the
+// spot; the rest goes to a resolver and is answered when that is done, in whatever order.
+package server
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"notyet/cache"
+	"notyet/resolver"
+	"notyet/socket"
+)
+
+// stopTimeout is how long queries that are under way may take once the server is told to stop.
+const stopTimeout = 5 * time.Second
+
+// Config is what a server works with.
+type Config struct {
+	// Listen has the addresses, each for UDP and TCP; port 0 is any port that both have free.
+	Listen []netip.AddrPort
+	// ReusePort lets other processes bind the same addresses.
+	ReusePort bool
+	// Readers is how many sockets each address gets where the kernel spreads clients over them; 0: GOMAXPROCS.
+	Readers int
+	Cache   *cache.Cache
+	// Resolve takes what the cache can't answer; it must not block.
+	Resolve func(*resolver.Query)
+	// Allow has the prefixes whose clients are answered; empty: nobody is.
+	Allow []netip.Prefix
+	// Version and ID are what version.bind and id.server say (RFC 4892); empty: REFUSED.
+	Version, ID string
+	QueryLog    QueryLog
+	Log         *slog.Logger
+}
+
+// Server is bound from New on and answers in Run.
+type Server struct {
+	config  Config
+	allow   allowList
+	udp     []socket.Conn
+	tcp     []*net.TCPListener
+	conns   connections
+	log     *queryLog // nil when off
+	meter   *meter
+	waiting sync.Pool      // of *waitingUDP
+	pending sync.WaitGroup // queries that the resolver has
+}
+
+// New binds the addresses. Its error says what to do about it.
+func New(ctx context.Context, config Config) (*Server, error) {
+	if config.Readers == 0 {
+		config.Readers = runtime.GOMAXPROCS(0)
+	}
+	if !socket.CanSpread {
+		config.Readers = 1
+	}
+	s := &Server{config: config, allow: newAllowList(config.Allow)}
+	s.conns.init()
+	s.log = newQueryLog(config.QueryLog, config.Log)
+	s.waiting.New = func() any { return newWaitingUDP(s) }
+	for _, addr := range config.Listen {
+		if err := s.bind(ctx, addr); err != nil {
+			s.Close()
+			return nil, err
+		}
+	}
+	s.meter = newMeter(s)
+	return s, nil
+}
+
+// Addrs are the addresses that are bound, with their ports.
+func (s *Server) Addrs() []netip.AddrPort {
+	addrs := make([]netip.AddrPort, len(s.tcp))
+	for i, l := range s.tcp {
+		addrs[i] = tcpAddr(l.Addr())
+	}
+	return addrs
+}
+
+// Metrics returns the server's collectors.
+func (s *Server) Metrics() []prometheus.Collector { return []prometheus.Collector{s.meter} }
+
+// Close frees the addresses of a server that doesn't Run.
+func (s *Server) Close() {
+	for _, c := range s.udp {
+		c.Close()
+	}
+	for _, l := range s.tcp {
+		l.Close()
+	}
+}
+
+// Run answers until ctx ends. Then it reads no more, waits up to stopTimeout for what is under way, and closes the
+// sockets. It returns early if a socket fails.
+func (s *Server) Run(ctx context.Context) error {
+	defer s.Close()
+	reading, stopReading := context.WithCancelCause(ctx)
+	defer stopReading(nil)
+
+	var logger sync.WaitGroup
+	if s.log != nil {
+		logging, stopLogging := context.WithCancel(context.WithoutCancel(ctx))
+		defer func() { stopLogging(); logger.Wait() }()
+		logger.Go(func() { s.log.run(logging) })
+	}
+	var readers sync.WaitGroup
+	for i, c := range s.udp {
+		readers.Go(func() {
+			if err := c.Serve(newReader(s, c, s.meter.readers[i]).handle); err != nil {
+				stopReading(err)
+			}
+		})
+	}
+	var tcp sync.WaitGroup
+	for _, l := range s.tcp {
+		tcp.Go(func() { s.accept(reading, l) })
+	}
+
+	<-reading.Done()
+	for _, c := range s.udp {
+		c.Stop()
+	}
+	for _, l := range s.tcp {
+		l.Close()
+	}
+	readers.Wait()
+	s.conns.stopReading()
+	s.drain(&tcp)
+	if ctx.Err() == nil {
+		return context.Cause(reading)
+	}
+	return nil
+}
+
+// drain waits until all queries are answered, or for stopTimeout; then it closes what is left.
+func (s *Server) drain(tcp *sync.WaitGroup) {
+	done := make(chan struct{})
+	go func() {
+		tcp.Wait() // from then on nothing adds to pending
+		s.pending.Wait()
+		close(done)
+	}()
+	timer := time.NewTimer(stopTimeout)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+		s.conns.closeAll()
+		<-done // the resolver gives every query up in time
+	}
+}

@@ -1,0 +1,113 @@
+package server
+
+import (
+	"time"
+
+	"notyet/cache"
+	"notyet/resolver"
+	"notyet/socket"
+	"notyet/wire"
+)
+
+// reader answers the packets of one UDP socket. It is used by one goroutine.
+type reader struct {
+	server *Server
+	conn   socket.Conn
+	tally  *tally
+	counts counts // of the batch at hand
+	query  wire.Query
+	name   [wire.MaxName]byte
+}
+
+func newReader(s *Server, c socket.Conn, t *tally) *reader {
+	return &reader{server: s, conn: c, tally: t}
+}
+
+// handle is the hit path: it answers a batch of packets, and hands on what the cache doesn't have.
+func (r *reader) handle(packets []socket.Packet) {
+	now := time.Now()
+	for i := range packets {
+		r.packet(&packets[i], now)
+	}
+	r.tally.add(&r.counts, time.Since(now))
+}
+
+func (r *reader) packet(p *socket.Packet, now time.Time) {
+	s, q := r.server, &r.query
+	err := wire.ParseQuery(p.In, q)
+	reply, rcode, ok := s.local(p.Out, q, err, p.Peer.Addr.Addr())
+	if ok {
+		r.counts.queries++
+		if p.Out = reply; len(reply) > 0 {
+			r.counts.rcodes[rcode]++
+		}
+		return
+	}
+	r.counts.queries++
+	q.EDNS.Keepalive = false // means something over TCP only (RFC 7828, section 3.2.2)
+	key := s.config.Cache.Key(r.name[:0], q.Name, q.Type, q.EDNS.DO, q.Flags.Has(wire.CD))
+	e := s.config.Cache.Get(key, now)
+	if e == nil {
+		s.resolveUDP(r, p.Peer, key, now)
+		return
+	}
+	p.Out = s.config.Cache.AppendReply(p.Out, e, q, q.Limit(), now)
+	r.counts.rcodes[e.Rcode()]++
+	if s.log != nil {
+		s.log.record(q, e, p.Peer.Addr, "udp", now, true)
+	}
+}
+
+// waitingUDP is a query that the resolver has. It is used again.
+type waitingUDP struct {
+	server *Server
+	conn   socket.Conn
+	peer   socket.Peer
+	asked
+	reply [wire.UDPSize]byte
+}
+
+// asked is what is kept of a query's packet until it is answered.
+type asked struct {
+	resolver.Query
+	query   wire.Query
+	started time.Time
+	name    [wire.MaxName]byte // the qname as the client spelled it
+	lower   [wire.MaxName]byte // the key's
+}
+
+// keep copies what points into the packet.
+func (a *asked) keep(q *wire.Query, k cache.Key, started time.Time) {
+	a.query, a.started = *q, started
+	a.query.Name = append(a.name[:0], q.Name...)
+	a.Query.Key = k
+	a.Query.Key.Name = append(a.lower[:0], k.Name...)
+	a.Query.RD = q.Flags.Has(wire.RD)
+}
+
+func newWaitingUDP(s *Server) *waitingUDP {
+	w := &waitingUDP{server: s}
+	w.Query.Done = w.done
+	return w
+}
+
+func (s *Server) resolveUDP(r *reader, peer socket.Peer, k cache.Key, now time.Time) {
+	w := s.waiting.Get().(*waitingUDP)
+	w.conn, w.peer = r.conn, peer
+	w.keep(&r.query, k, now)
+	s.pending.Add(1)
+	s.config.Resolve(&w.Query)
+}
+
+// done sends the answer. Its TTLs are those of the moment when it was asked for, or when it came if that was later.
+func (w *waitingUDP) done(e *cache.Entry) {
+	s := w.server
+	reply := s.config.Cache.AppendReply(w.reply[:0], e, &w.query, w.query.Limit(), w.started)
+	_ = w.conn.Send(reply, w.peer) // a reply that is lost is asked for again
+	s.meter.answered(e.Rcode(), time.Since(w.started))
+	if s.log != nil {
+		s.log.record(&w.query, e, w.peer.Addr, "udp", w.started, false)
+	}
+	s.waiting.Put(w)
+	s.pending.Done()
+}
