@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/term"
+
+	"notyet/admin"
+	"notyet/cache"
+	"notyet/config"
+	"notyet/resolver"
+	"notyet/server"
+	"notyet/socket"
+	"notyet/upstream"
+	"notyet/wire"
+)
+
+// resolvConf is where the upstream "system" is written down.
+const resolvConf = "/etc/resolv.conf"
+
+// readyAnyway is how long readiness waits for an upstream's first answer.
+const readyAnyway = 5 * time.Second
+
+// daemon is the running program: the parts, wired. Arrows point down, see the packages.
+type daemon struct {
+	log       *slog.Logger
+	group     *socket.Group
+	deadlines *upstream.Deadlines
+	upstreams map[config.Upstream]*upstream.Upstream
+	resolver  *resolver.Resolver
+	server    *server.Server
+	admin     *admin.Server // nil when off
+}
+
+// serve answers queries until ctx ends and what is under way is answered.
+func serve(ctx context.Context, cfg config.Config, stderr io.Writer) error {
+	d, err := build(ctx, cfg, newHandler(cfg, stderr))
+	if err != nil {
+		return err
+	}
+	return d.run(ctx)
+}
+
+// newHandler writes text to people and JSON to programs.
+func newHandler(cfg config.Config, w io.Writer) slog.Handler {
+	options := &slog.HandlerOptions{Level: cfg.Log}
+	format := cfg.LogFormat
+	if file, ok := w.(*os.File); format == config.LogAuto && ok && term.IsTerminal(int(file.Fd())) {
+		format = config.LogText
+	}
+	if format == config.LogText {
+		return slog.NewTextHandler(w, options)
+	}
+	return slog.NewJSONHandler(w, options)
+}
+
+// build opens everything that can fail and wires it. Nothing runs yet.
+func build(ctx context.Context, cfg config.Config, handler slog.Handler) (_ *daemon, err error) {
+	d := &daemon{log: slog.New(handler), deadlines: upstream.NewDeadlines(), upstreams: make(map[config.Upstream]*upstream.Upstream)}
+	if d.group, err = socket.NewGroup(); err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	answers := cache.New(cache.Config{
+		Memory: cfg.Cache.Memory, MaxTTL: cfg.Cache.MaxTTL, MaxNegativeTTL: cfg.Cache.MaxNegativeTTL,
+	}, start)
+	metrics := upstream.NewMetrics()
+	routes, err := d.routes(cfg, metrics)
+	if err != nil {
+		return nil, err
+	}
+	d.resolver = resolver.New(resolver.Config{
+		Cache: answers, Routes: routes, Policy: policies[cfg.Policy], Log: d.log,
+	})
+	host, _ := os.Hostname() // without one, id.server is REFUSED
+	d.server, err = server.New(ctx, server.Config{
+		Listen: cfg.Listen, ReusePort: cfg.ReusePort,
+		Cache: answers, Resolve: d.resolver.Serve, Allow: prefixes(cfg.Allow),
+		Version: version(), ID: host,
+		QueryLog: queryLogs[cfg.QueryLog], Log: d.log,
+	})
+	if err != nil || cfg.Admin == "" {
+		return d, err
+	}
+
+	registry := prometheus.NewRegistry()
+	for _, part := range [][]prometheus.Collector{
+		d.server.Metrics(), d.resolver.Metrics(), answers.Metrics(), metrics.Collectors(),
+		{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})},
+	} {
+		registry.MustRegister(part...)
+	}
+	d.admin, err = admin.New(ctx, admin.Config{
+		Address: cfg.Admin, Metrics: registry, Log: d.log,
+		Ready: func() error { return d.ready(ctx, start) },
+	})
+	if err != nil {
+		d.server.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+var (
+	policies  = map[config.Policy]resolver.Policy{config.Sequential: resolver.Sequential, config.Random: resolver.Random}
+	queryLogs = map[config.QueryLog]server.QueryLog{
+		config.QueryLogOff: server.LogNone, config.QueryLogDenial: server.LogDenials, config.QueryLogAll: server.LogAll,
+	}
+)
+
+func prefixes(allow []config.Clients) (all []netip.Prefix) {
+	for _, c := range allow {
+		all = append(all, c.Prefixes()...)
+	}
+	return all
+}
+
+// routes makes the upstreams of every route and of all that has no route of its own.
+func (d *daemon) routes(cfg config.Config, metrics *upstream.Metrics) ([]resolver.Route, error) {
+	var routes []resolver.Route
+	for _, r := range append([]config.Route{{Zone: ".", Upstreams: cfg.Upstreams}}, cfg.Routes...) {
+		zone, err := wire.Name(r.Zone)
+		if err != nil {
+			return nil, err
+		}
+		route := resolver.Route{Zone: zone}
+		for _, u := range r.Upstreams {
+			servers, err := resolve(u, cfg.Listen)
+			if err != nil {
+				return nil, err
+			}
+			for _, server := range servers {
+				route.Upstreams = append(route.Upstreams, d.upstream(server, metrics))
+			}
+		}
+		routes = append(routes, route)
+	}
+	return routes, nil
+}
+
+// resolve turns "system" into the servers it stands for.
+func resolve(u config.Upstream, listen []netip.AddrPort) ([]config.Upstream, error) {
+	if !u.System {
+		return []config.Upstream{u}, nil
+	}
+	addrs, err := config.System(resolvConf, listen)
+	servers := make([]config.Upstream, len(addrs))
+	for i, addr := range addrs {
+		servers[i] = config.Upstream{Addr: addr}
+	}
+	return servers, err
+}
+
+// upstream returns the one for a server; routes that name the same server share it.
+func (d *daemon) upstream(server config.Upstream, metrics *upstream.Metrics) *upstream.Upstream {
+	up := d.upstreams[server]
+	if up == nil {
+		up = upstream.New(upstream.Config{
+			Addr: server.Addr, TCP: server.TCP, Group: d.group, Deadlines: d.deadlines, Metrics: metrics,
+		})
+		d.upstreams[server] = up
+	}
+	return up
+}
+
+// run answers until ctx ends. The parts stop from the top down, since each needs those below it to the end.
+func (d *daemon) run(ctx context.Context) error {
+	below, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var parts sync.WaitGroup
+	defer parts.Wait()
+	defer stop()
+	defer func() {
+		for _, up := range d.upstreams {
+			up.Close()
+		}
+	}()
+	parts.Go(func() { d.group.Run(below) })
+	parts.Go(func() { d.deadlines.Run(below) })
+	if d.admin != nil {
+		parts.Go(func() {
+			if err := d.admin.Run(below); err != nil {
+				d.log.Error("admin stopped", "err", err)
+			}
+		})
+	}
+	d.announce()
+	d.resolver.Probe()
+	err := d.server.Run(ctx)
+	d.log.Info("stopped")
+	return err
+}
+
+func (d *daemon) announce() {
+	for _, addr := range d.server.Addrs() {
+		d.log.Info("listening", "addr", addr.String())
+	}
+	if d.admin != nil {
+		d.log.Info("admin listening", "addr", d.admin.Addr().String())
+	}
+	for up := range d.upstreams {
+		d.log.Info("forwarding", "upstream", up.String())
+	}
+}
+
+// ready says what is missing before clients should be sent here.
+func (d *daemon) ready(ctx context.Context, start time.Time) error {
+	if ctx.Err() != nil {
+		return errors.New("stopping")
+	}
+	select {
+	case <-d.resolver.Answered():
+		return nil
+	default:
+	}
+	if time.Since(start) < readyAnyway {
+		return errors.New("no upstream has answered yet")
+	}
+	return nil
+}

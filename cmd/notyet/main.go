@@ -1,0 +1,44 @@
+// Command notyet is a caching DNS forwarder for names that do not exist yet.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+)
+
+func main() {
+	os.Exit(run(interruptible(context.Background()), os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run executes one command line and returns its exit code: 0 done, 1 not so, 2 wrong usage.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := rootCommand()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	switch problem := err.(type) {
+	case nil:
+		return 0
+	case failure:
+		for line := range strings.SplitSeq(problem.Error(), "\n") {
+			fmt.Fprintf(stderr, "notyet: %s\n", line)
+		}
+		return 1
+	case findings:
+		fmt.Fprintln(stderr, problem)
+		return 1
+	default:
+		fmt.Fprintf(stderr, "notyet: %v\nrun \"%s --help\" to see what it takes\n", problem, cmd.CommandPath())
+		return 2
+	}
+}
+
+// failure is what a command returns that was called rightly and could not do its work. Every other error is about usage.
+type failure struct{ error }
+
+// findings are the faults of a file, which are what its check has to say: they stand alone, as a compiler's do.
+type findings struct{ error }

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"errors"
+	"os/exec"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"notyet":        main,
+		"interruptible": waitTwice,
+	})
+}
+
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"fails": exits(1), // fails ARGS: notyet exits with 1 and has nothing on standard output
+			"usage": exits(2),
+		},
+	})
+}
+
+// exits is a script command that runs notyet and checks its exit code, which exec does not tell.
+func exits(want int) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		err := ts.Exec("notyet", args...)
+		var exit *exec.ExitError
+		if neg || !errors.As(err, &exit) || exit.ExitCode() != want {
+			ts.Fatalf("notyet %q: got %v, want exit code %d", args, err, want)
+		}
+		if out := ts.ReadFile("stdout"); out != "" {
+			ts.Fatalf("notyet %q wrote to standard output: %s", args, out)
+		}
+	}
+}

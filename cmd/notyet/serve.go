@@ -1,0 +1,29 @@
+package main
+
+import "github.com/spf13/cobra"
+
+func serveCommand() *cobra.Command {
+	var s settings
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Answer DNS queries until told to stop",
+		Long: `serve answers DNS queries until SIGINT or SIGTERM; a second signal ends it at once.
+A flag replaces what the file says. Neither a file nor a flag is required.`,
+		Example: `  notyet serve
+  notyet serve --listen 127.0.0.1:53 --upstream 192.0.2.1 --upstream tcp://192.0.2.2
+  notyet serve --config /etc/notyet.yaml --log debug`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := s.config()
+			if err == nil {
+				err = serve(cmd.Context(), cfg, cmd.ErrOrStderr())
+			}
+			if err != nil {
+				return failure{err}
+			}
+			return nil
+		},
+	}
+	s.register(cmd.Flags())
+	return cmd
+}

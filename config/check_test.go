@@ -1,0 +1,111 @@
+package config
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	const itself = "name another server: this one is notyet itself"
+	local := []netip.Addr{netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("fe80::7%eth0")}
+	for _, tt := range []struct {
+		name      string
+		listen    string
+		upstreams string
+		want      string
+	}{
+		{"other address", "127.0.0.1:53", "127.0.0.2:53", ""},
+		{"other port", "127.0.0.1:1053", "127.0.0.1:53", ""},
+		{"same address", "127.0.0.1:53", "192.0.2.1 127.0.0.1", `upstreams[1] "127.0.0.1:53": ` + itself},
+		{"same address over TCP", "[::1]:53", "tcp://[::1]", `upstreams[0] "tcp://[::1]:53": ` + itself},
+		{"second listener", "127.0.0.1:53 127.0.0.1:1053", "127.0.0.1:1053", `upstreams[0] "127.0.0.1:1053": ` + itself},
+		{"wildcard has loopback", "0.0.0.0:53", "127.1.2.3:53", `upstreams[0] "127.1.2.3:53": ` + itself},
+		{"wildcard has the other family", "[::]:53", "127.0.0.1:53", `upstreams[0] "127.0.0.1:53": ` + itself},
+		{"wildcard has this machine", "0.0.0.0:53", "192.0.2.7", `upstreams[0] "192.0.2.7:53": ` + itself},
+		{"wildcard has this machine's link", "[::]:53", "fe80::7%eth0", `upstreams[0] "[fe80::7%eth0]:53": ` + itself},
+		{"same link-local address on another link", "[::]:53", "fe80::7%eth1", ""},
+		{"wildcard has no other machine", "0.0.0.0:53", "192.0.2.8", ""},
+		{"wildcard on another port", "0.0.0.0:1053", "127.0.0.1:53 192.0.2.7", ""},
+		{"any free port", "127.0.0.1:0", "127.0.0.1:53", ""},
+		{"this machine, not listened on", "127.0.0.1:53", "192.0.2.7", ""},
+		{"system is no address", "0.0.0.0:53", "system", ""},
+		{"no listen", "", "system", "listen: name at least one address, such as 127.0.0.1:53"},
+		{"no upstreams", "127.0.0.1:53", "", "upstreams: name at least one server, such as 192.0.2.1 or system"},
+		{"listen twice", "127.0.0.1:53 127.0.0.1", "system", `listen[1] "127.0.0.1:53": remove it: it is there twice`},
+		{"free port twice", "127.0.0.1:0 127.0.0.1:0", "system", ""},
+		{"upstream twice", "127.0.0.1:53", "system 192.0.2.1 system", `upstreams[2] "system": remove it: it is there twice`},
+		{"upstream with UDP and with TCP", "127.0.0.1:53", "192.0.2.1 tcp://192.0.2.1", ""},
+		{
+			"several", "127.0.0.1:53 127.0.0.1", "127.0.0.1:53",
+			`listen[1] "127.0.0.1:53": remove it: it is there twice` + "\n" + `upstreams[0] "127.0.0.1:53": ` + itself,
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := Default()
+			c.Listen = parseAll(t, tt.listen, ParseListen)
+			c.Upstreams = parseAll(t, tt.upstreams, ParseUpstream)
+			wantFaults(t, c.faults(local), tt.want)
+		})
+	}
+}
+
+func TestCheckReadsTheUpstreamsOfRoutes(t *testing.T) {
+	t.Parallel()
+	c := Default()
+	c.Routes = []Route{
+		{Zone: "a.example.", Upstreams: parseAll(t, "192.0.2.1 192.0.2.1", ParseUpstream)},
+		{Zone: "b.example.", Upstreams: parseAll(t, "127.0.0.1:1053", ParseUpstream)},
+		{Zone: "c.example."},
+		{Zone: "a.example.", Upstreams: parseAll(t, "system", ParseUpstream)},
+	}
+	wantFaults(t, c.faults(nil), `routes[0].upstreams[1] "192.0.2.1:53": remove it: it is there twice
+routes[1].upstreams[0] "127.0.0.1:1053": name another server: this one is notyet itself
+routes[2].upstreams: name at least one server, such as 192.0.2.1 or system
+routes[3].zone "a.example.": remove it: it is there twice`)
+}
+
+func TestCheckKnowsTheAddressesOfThisMachine(t *testing.T) {
+	t.Parallel()
+	for _, ip := range localAddrs() {
+		c := Default()
+		c.Listen = parseAll(t, "0.0.0.0:53", ParseListen)
+		c.Upstreams = []Upstream{{Addr: netip.AddrPortFrom(ip, 53)}}
+		if err := c.Check(); err == nil || !strings.Contains(err.Error(), "notyet itself") {
+			t.Errorf("Check() with upstream %s of this machine = %v, want a loop", ip, err)
+		}
+	}
+}
+
+func TestDefaultIsWithoutFault(t *testing.T) {
+	t.Parallel()
+	if err := Default().Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+func parseAll[T any](t *testing.T, words string, parse func(string) (T, error)) []T {
+	t.Helper()
+	var all []T
+	for _, word := range strings.Fields(words) {
+		v, err := parse(word)
+		if err != nil {
+			t.Fatalf("%s: %v", word, err)
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
+func wantFaults(t *testing.T, faults []fault, want string) {
+	t.Helper()
+	var got string
+	if err := join(faults); err != nil {
+		got = err.Error()
+	}
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}

@@ -1,0 +1,105 @@
+// Package config turns a file into checked values: a Config is good as a whole, or there is none.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"os"
+	"time"
+)
+
+// Config is what an operator can choose. Its fields are those of the file; reference.yaml explains each.
+type Config struct {
+	Listen    []netip.AddrPort // each UDP and TCP, at least one; port 0 is any free port
+	Upstreams []Upstream       // in order of preference, at least one
+	Policy    Policy
+	ReusePort bool    // share the listen addresses with other processes
+	Routes    []Route // zones with upstreams of their own; the longest match wins
+	Cache     Cache
+	Allow     []Clients // who is answered; others are REFUSED
+	Admin     string    // IP:port, localhost:port or unix:///path; empty is off
+	Log       slog.Level
+	LogFormat LogFormat
+	QueryLog  QueryLog
+}
+
+// Cache bounds what is kept, and for how long.
+type Cache struct {
+	Memory         int64         // bytes for answers, keys and bookkeeping
+	MaxTTL         time.Duration // longest life of a positive answer; whole seconds
+	MaxNegativeTTL time.Duration // longest life of a negative answer; whole seconds, zero keeps none
+}
+
+// Policy says which of several upstreams is asked first.
+type Policy string
+
+const (
+	Sequential Policy = "sequential" // the first that is well, as listed
+	Random     Policy = "random"     // any that is well
+)
+
+// LogFormat is how log lines are written.
+type LogFormat string
+
+const (
+	LogAuto LogFormat = "auto" // text on a terminal, JSON elsewhere
+	LogText LogFormat = "text"
+	LogJSON LogFormat = "json"
+)
+
+// QueryLog says which queries leave a line in the log.
+type QueryLog string
+
+const (
+	QueryLogOff    QueryLog = "off"
+	QueryLogDenial QueryLog = "denial" // those with a negative answer
+	QueryLogAll    QueryLog = "all"
+)
+
+// Default is the configuration of an empty file. The caller owns its slices.
+func Default() Config {
+	return Config{
+		Listen:    []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:1053")},
+		Upstreams: []Upstream{{System: true}},
+		Policy:    Sequential,
+		Cache: Cache{
+			Memory:         64 << 20,
+			MaxTTL:         24 * time.Hour,
+			MaxNegativeTTL: 15 * time.Minute,
+		},
+		Allow:     []Clients{loopback, private},
+		Admin:     "127.0.0.1:8053",
+		Log:       slog.LevelInfo,
+		LogFormat: LogAuto,
+		QueryLog:  QueryLogOff,
+	}
+}
+
+// Load reads the file at path. Its error has one line for each fault of the file, each beginning
+// with the path. The file is checked as it stands, also against the addresses of this machine;
+// what flags change afterwards is the business of Check.
+func Load(path string) (Config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		var cause *fs.PathError
+		if errors.As(err, &cause) {
+			err = cause.Err // the path is said once, where a fault says it
+		}
+		return Config{}, fmt.Errorf("%s: %w", path, err)
+	}
+	c, faults := parse(data, localAddrs())
+	for i := range faults {
+		faults[i].file = path
+	}
+	return c, join(faults)
+}
+
+// Parse reads the text of a file. Its error has one line for each fault, in the order of the file,
+// and comes with the zero Config. Unlike Load it knows no addresses of this machine but loopback.
+func Parse(data []byte) (Config, error) {
+	c, faults := parse(data, nil)
+	return c, join(faults)
+}
