@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 )
 
 // Check reports the faults that show only when all values are known, one line each. Load has found those of a file;
@@ -39,9 +40,15 @@ func (c Config) faults(local []netip.Addr) []fault {
 	return faults
 }
 
+// maxUpstreams is far more than 5 s are enough to ask.
+const maxUpstreams = 64
+
 func (c Config) upstreamFaults(key string, upstreams []Upstream, local []netip.Addr) []fault {
-	if len(upstreams) == 0 {
+	switch n := len(upstreams); {
+	case n == 0:
 		return []fault{{key: key, remedy: "name at least one server, such as 192.0.2.1 or system"}}
+	case n > maxUpstreams:
+		return []fault{{key: key, value: quote(strconv.Itoa(n) + " servers"), remedy: fmt.Sprintf("name at most %d", maxUpstreams)}}
 	}
 	var faults []fault
 	seen := make(map[Upstream]bool)
@@ -69,8 +76,8 @@ func ours(addr netip.AddrPort, listen []netip.AddrPort, local []netip.Addr) bool
 		if l == addr {
 			return true
 		}
-		// A wildcard of either family may take both, as the system has it.
-		if !l.Addr().IsUnspecified() || l.Port() != addr.Port() {
+		// A wildcard takes its own family only.
+		if !l.Addr().IsUnspecified() || l.Port() != addr.Port() || l.Addr().Is4() != addr.Addr().Is4() {
 			continue
 		}
 		if addr.Addr().IsLoopback() || slices.Contains(local, addr.Addr()) {

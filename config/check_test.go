@@ -22,7 +22,8 @@ func TestCheck(t *testing.T) {
 		{"same address over TCP", "[::1]:53", "tcp://[::1]", `upstreams[0] "tcp://[::1]:53": ` + itself},
 		{"second listener", "127.0.0.1:53 127.0.0.1:1053", "127.0.0.1:1053", `upstreams[0] "127.0.0.1:1053": ` + itself},
 		{"wildcard has loopback", "0.0.0.0:53", "127.1.2.3:53", `upstreams[0] "127.1.2.3:53": ` + itself},
-		{"wildcard has the other family", "[::]:53", "127.0.0.1:53", `upstreams[0] "127.0.0.1:53": ` + itself},
+		{"wildcard has not the other family", "[::]:53 0.0.0.0:1053", "127.0.0.1:53", ""},
+		{"wildcard has IPv6 loopback", "[::]:53", "::1", `upstreams[0] "[::1]:53": ` + itself},
 		{"wildcard has this machine", "0.0.0.0:53", "192.0.2.7", `upstreams[0] "192.0.2.7:53": ` + itself},
 		{"wildcard has this machine's link", "[::]:53", "fe80::7%eth0", `upstreams[0] "[fe80::7%eth0]:53": ` + itself},
 		{"same link-local address on another link", "[::]:53", "fe80::7%eth1", ""},
@@ -33,6 +34,8 @@ func TestCheck(t *testing.T) {
 		{"system is no address", "0.0.0.0:53", "system", ""},
 		{"no listen", "", "system", "listen: name at least one address, such as 127.0.0.1:53"},
 		{"no upstreams", "127.0.0.1:53", "", "upstreams: name at least one server, such as 192.0.2.1 or system"},
+		{"as many upstreams as may be", "127.0.0.1:53", strings.Join(servers(64), " "), ""},
+		{"too many upstreams", "127.0.0.1:53", strings.Join(servers(65), " "), `upstreams "65 servers": name at most 64`},
 		{"listen twice", "127.0.0.1:53 127.0.0.1", "system", `listen[1] "127.0.0.1:53": remove it: it is there twice`},
 		{"free port twice", "127.0.0.1:0 127.0.0.1:0", "system", ""},
 		{"upstream twice", "127.0.0.1:53", "system 192.0.2.1 system", `upstreams[2] "system": remove it: it is there twice`},
@@ -50,6 +53,14 @@ func TestCheck(t *testing.T) {
 			wantFaults(t, c.faults(local), tt.want)
 		})
 	}
+}
+
+// servers are the addresses of n different servers.
+func servers(n int) (all []string) {
+	for addr := netip.MustParseAddr("198.51.100.1"); len(all) < n; addr = addr.Next() {
+		all = append(all, addr.String())
+	}
+	return all
 }
 
 func TestCheckReadsTheUpstreamsOfRoutes(t *testing.T) {
@@ -71,7 +82,7 @@ func TestCheckKnowsTheAddressesOfThisMachine(t *testing.T) {
 	t.Parallel()
 	for _, ip := range localAddrs() {
 		c := Default()
-		c.Listen = parseAll(t, "0.0.0.0:53", ParseListen)
+		c.Listen = parseAll(t, "0.0.0.0:53 [::]:53", ParseListen)
 		c.Upstreams = []Upstream{{Addr: netip.AddrPortFrom(ip, 53)}}
 		if err := c.Check(); err == nil || !strings.Contains(err.Error(), "notyet itself") {
 			t.Errorf("Check() with upstream %s of this machine = %v, want a loop", ip, err)

@@ -14,7 +14,7 @@ import (
 // Config is what an operator can choose. Its fields are those of the file; reference.yaml explains each.
 type Config struct {
 	Listen    []netip.AddrPort // each UDP and TCP, at least one; port 0 is any free port
-	Upstreams []Upstream       // in order of preference, at least one
+	Upstreams []Upstream       // in order of preference, 1 to 64
 	Policy    Policy
 	ReusePort bool    // share the listen addresses with other processes
 	Routes    []Route // zones with upstreams of their own; the longest match wins
@@ -37,8 +37,8 @@ type Cache struct {
 type Policy string
 
 const (
-	Sequential Policy = "sequential" // the first that is well, as listed
-	Random     Policy = "random"     // any that is well
+	Sequential Policy = "sequential" // the first of the list
+	Random     Policy = "random"     // any of them
 )
 
 // LogFormat is how log lines are written.
