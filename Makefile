@@ -1,0 +1,26 @@
+.DEFAULT_GOAL := help
+.PHONY: help test race fuzz e2e bench soak ci
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' Makefile
+
+test: ## unit tests
+	go test ./...
+
+race: ## unit tests with the race detector
+	go test -race ./...
+
+fuzz: ## every fuzz target for 30 s each (FUZZTIME=5m for longer)
+	.ci/run fuzz
+
+e2e: ## the built program among real servers (needs the packages in CONTRIBUTING.md)
+	go test -tags e2e -count=1 ./e2e
+
+bench: ## CPU per query beside Unbound and dnsdist (see bench/README.md)
+	go run ./bench
+
+soak: ## 10 minutes of mixed load at 20,000 queries a second
+	go run ./e2e/soak -duration 10m -qps 20000
+
+ci: ## everything that has to pass before a change goes in
+	.ci/run
