@@ -73,8 +73,10 @@ func (c *batchConn) Serve(handle func([]Packet)) error {
 	for {
 		switch err := c.raw.Read(r.turn); {
 		case err == nil:
-		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
+		case errors.Is(err, net.ErrClosed):
 			return nil
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return c.raw.Control(r.finish)
 		default:
 			return err
 		}
@@ -118,7 +120,7 @@ func (r *receiver) turn(fd uintptr) bool {
 	}
 	n, errno := recvmmsg(fd, r.in[:])
 	if errno != 0 {
-		return false
+		return errno != unix.EAGAIN // another error is told once, and packets may stand behind it
 	}
 	for i := range n {
 		m := &r.in[i]
@@ -127,6 +129,16 @@ func (r *receiver) turn(fd uintptr) bool {
 	r.handle(r.packets[:n])
 	r.answer(fd, n)
 	return n == BatchSize
+}
+
+// finish answers what had arrived before Stop.
+func (r *receiver) finish(fd uintptr) {
+	const batches = receiveBuffer / MaxQuery / BatchSize // what the buffer may hold, should Stop not have closed it
+	for range batches {
+		if !r.turn(fd) {
+			return
+		}
+	}
 }
 
 // peer reads from where packet i came and what its ancillary data says.
@@ -214,7 +226,28 @@ func (c *batchConn) Send(b []byte, to Peer) error {
 	return nil
 }
 
-func (c *batchConn) Stop() { _ = c.conn.SetReadDeadline(time.Unix(1, 0)) }
+// Stop also takes the socket out of those that share its port, lest the kernel gives it packets that the others would have
+// answered: it connects it to a port where nothing is. Replies name their address and go out all the same.
+func (c *batchConn) Stop() {
+	self := c.LocalAddr().Addr()
+	if self.IsUnspecified() {
+		self = loopback(self)
+	}
+	_ = c.raw.Control(func(fd uintptr) {
+		_ = unix.Connect(int(fd), sockaddr(netip.AddrPortFrom(self, discardPort))) // else some packets are lost
+	})
+	_ = c.conn.SetReadDeadline(time.Unix(1, 0))
+}
+
+// discardPort is that of the discard service (RFC 863), which nobody runs.
+const discardPort = 9
+
+func loopback(family netip.Addr) netip.Addr {
+	if family.Is4() {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	return netip.IPv6Loopback()
+}
 
 func (c *batchConn) Close() error { return c.conn.Close() }
 

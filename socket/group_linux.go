@@ -68,7 +68,7 @@ func (g *Group) Dial(addr netip.AddrPort, receiver Receiver) (*Connected, error)
 		return nil, err
 	}
 	s := &Connected{receiver: receiver, fd: fd}
-	if err := g.readers[fd%len(g.readers)].add(s); err != nil {
+	if err := g.readers[fd%len(g.readers)].add(s, fd); err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
@@ -76,21 +76,26 @@ func (g *Group) Dial(addr netip.AddrPort, receiver Receiver) (*Connected, error)
 }
 
 func dial(addr netip.AddrPort) (int, error) {
-	family, sa := unix.AF_INET6, unix.Sockaddr(nil)
-	if a := addr.Addr(); a.Is4() {
-		family, sa = unix.AF_INET, &unix.SockaddrInet4{Port: int(addr.Port()), Addr: a.As4()}
-	} else {
-		sa = &unix.SockaddrInet6{Port: int(addr.Port()), Addr: a.As16(), ZoneId: scope(a.Zone())}
+	family := unix.AF_INET6
+	if addr.Addr().Is4() {
+		family = unix.AF_INET
 	}
 	fd, err := unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return -1, os.NewSyscallError("socket", err)
 	}
-	if err := unix.Connect(fd, sa); err != nil {
+	if err := unix.Connect(fd, sockaddr(addr)); err != nil {
 		unix.Close(fd)
 		return -1, os.NewSyscallError("connect", err)
 	}
 	return fd, nil
+}
+
+func sockaddr(addr netip.AddrPort) unix.Sockaddr {
+	if a := addr.Addr(); a.Is4() {
+		return &unix.SockaddrInet4{Port: int(addr.Port()), Addr: a.As4()}
+	}
+	return &unix.SockaddrInet6{Port: int(addr.Port()), Addr: addr.Addr().As16(), ZoneId: scope(addr.Addr().Zone())}
 }
 
 // Send sends one packet without waiting.
@@ -190,7 +195,8 @@ func newGroupReader() (*groupReader, error) {
 	return r, nil
 }
 
-func (r *groupReader) add(s *Connected) error {
+// add waits for s too, whose descriptor is fd: from then on s may be closed at any time, by its receiver.
+func (r *groupReader) add(s *Connected, fd int) error {
 	r.mu.Lock()
 	r.lastID++
 	s.reader, s.id = r, r.lastID
@@ -198,7 +204,7 @@ func (r *groupReader) add(s *Connected) error {
 	r.mu.Unlock()
 	event := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(s.id), Pad: int32(s.id >> 32)}
 	var err error
-	if e := r.raw.Control(func(epfd uintptr) { err = unix.EpollCtl(int(epfd), unix.EPOLL_CTL_ADD, s.fd, &event) }); e != nil {
+	if e := r.raw.Control(func(epfd uintptr) { err = unix.EpollCtl(int(epfd), unix.EPOLL_CTL_ADD, fd, &event) }); e != nil {
 		err = e
 	}
 	if err != nil {
@@ -225,37 +231,36 @@ func (r *groupReader) run() {
 	}
 }
 
-// turn empties the sockets that are ready. It returns false when no more can be ready, upon which the runtime's poller
-// waits for the next packet on any of them.
+// turn takes a batch from each socket that is ready. It returns false when no more can be ready, upon which the runtime's
+// poller waits for the next packet on any of them. That poller is edge-triggered, this epoll instance is not: a socket that
+// isn't empty is ready again in the next turn, after the others.
 func (r *groupReader) turn(epfd uintptr) bool {
 	n, errno := epollWait(epfd, r.events[:])
 	if errno != 0 {
 		return false
 	}
+	more := n == len(r.events)
 	for _, event := range r.events[:n] {
-		if s := r.socket(uint64(uint32(event.Fd)) | uint64(uint32(event.Pad))<<32); s != nil {
-			r.drain(s)
+		if s := r.socket(uint64(uint32(event.Fd)) | uint64(uint32(event.Pad))<<32); s != nil && r.take(s) {
+			more = true
 		}
 	}
-	return n == len(r.events)
+	return more
 }
 
-// drain takes what has arrived on one socket. An error is told once and may stand before packets.
-func (r *groupReader) drain(s *Connected) {
-	for {
-		n, errno := s.receive(r.replies[:])
+// take hands on what has arrived on one socket, and reports whether there may be more. An error is told once and may
+// stand before packets.
+func (r *groupReader) take(s *Connected) (more bool) {
+	n, errno := s.receive(r.replies[:])
+	if errno != 0 {
 		if errno == unix.EAGAIN {
-			return
+			return false
 		}
-		if errno != 0 {
-			s.receiver.Receive(s, nil, errno)
-			continue
-		}
-		for i := range n {
-			s.receiver.Receive(s, r.bytes[i*MaxReply:][:r.replies[i].len], nil)
-		}
-		if n < replyBatch {
-			return
-		}
+		s.receiver.Receive(s, nil, errno)
+		return true
 	}
+	for i := range n {
+		s.receiver.Receive(s, r.bytes[i*MaxReply:][:r.replies[i].len], nil)
+	}
+	return n == replyBatch
 }

@@ -13,11 +13,10 @@ import (
 // of zero. The kernel is handed pointers into memory that the callers keep alive and don't move
 // (Go's heap doesn't), and no longer than the call.
 
-// mmsghdr is struct mmsghdr of recvmmsg(2).
+// mmsghdr is struct mmsghdr of recvmmsg(2). Go pads it as C does.
 type mmsghdr struct {
 	hdr unix.Msghdr
 	len uint32 // bytes received
-	_   [4]byte
 }
 
 // setIovec points the message at b, which must not be empty.
