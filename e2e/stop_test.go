@@ -1,0 +1,115 @@
+//go:build e2e && linux
+
+package e2e
+
+import (
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"notyet/e2e/testbed"
+)
+
+// TestStopAnswersWhatIsUnderWay sends the signal between a query and the answer of its upstream.
+func TestStopAnswersWhatIsUnderWay(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		for _, proto := range []string{"udp", "tcp"} {
+			t.Run(sig.String()+" over "+proto, func(t *testing.T) {
+				t.Parallel()
+				u := startUpstream(t, func(in *incoming) {
+					select {
+					case <-time.After(time.Second):
+						in.reply(in.address(rightAddress))
+					case <-in.done:
+					}
+				})
+				n := front(t, "", u.addr)
+				q := ask("www."+plainZone, dns.TypeA)
+				c := dial(t, proto, n.Addr)
+				if err := c.send(pack(t, q)); err != nil {
+					t.Fatalf("%v", err)
+				}
+				testbed.Until(t, patience, "the upstream to be asked", func() bool { return u.count("www."+plainZone) > 0 })
+				n.Signal(sig)
+				b, err := c.receive(patience)
+				if err != nil {
+					t.Fatalf("%s over %s, with %v under way: no answer: %v", describe(q), proto, sig, err)
+				}
+				r := parse(t, q, b)
+				wantRcode(t, q, r, dns.RcodeSuccess)
+				sameRecords(t, q, "answer", r.Answer, []dns.RR{mustRR("www." + plainZone + ". 300 A " + rightAddress)})
+				if code := n.Wait(t, patience); code != 0 {
+					t.Errorf("%v: got exit code %d, want 0: %s", sig, code, n.Output())
+				}
+				if n.Left() {
+					t.Errorf("%v: notyet left a process behind", sig)
+				}
+			})
+		}
+	}
+}
+
+func TestStopWithNothingUnderWayIsQuick(t *testing.T) {
+	t.Parallel()
+	u := startUpstream(t, func(in *incoming) { in.reply(in.address(rightAddress)) })
+	n := front(t, "", u.addr)
+	idle := dial(t, "tcp", n.Addr)
+	idle.exchange(t, ask("www."+plainZone, dns.TypeA))
+	start := time.Now()
+	n.Signal(syscall.SIGTERM)
+	if code := n.Wait(t, patience); code != 0 {
+		t.Errorf("got exit code %d, want 0: %s", code, n.Output())
+	}
+	if took := time.Since(start); took > 2*time.Second {
+		t.Errorf("stop with an idle connection: took %v, want it at once", took)
+	}
+}
+
+// TestStopTakesFiveSecondsAtMost has upstreams that never answer.
+func TestStopTakesFiveSecondsAtMost(t *testing.T) {
+	t.Parallel()
+	u := startUpstream(t, silent)
+	n := front(t, "", u.addr, startUpstream(t, silent).addr, startUpstream(t, silent).addr)
+	q := ask("www."+plainZone, dns.TypeA)
+	for _, proto := range []string{"udp", "tcp"} {
+		if err := dial(t, proto, n.Addr).send(pack(t, q)); err != nil {
+			t.Fatalf("%v", err)
+		}
+	}
+	testbed.Until(t, patience, "the upstream to be asked", func() bool { return u.count("www."+plainZone) > 0 })
+	start := time.Now()
+	n.Signal(syscall.SIGTERM)
+	if code := n.Wait(t, 10*time.Second); code != 0 {
+		t.Errorf("got exit code %d, want 0: %s", code, n.Output())
+	}
+	if took := time.Since(start); took > 6*time.Second {
+		t.Errorf("stop with a silent upstream: took %v, want at most 5 s", took)
+	}
+}
+
+func TestSecondSignalEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		t.Run(sig.String(), func(t *testing.T) {
+			t.Parallel()
+			u := startUpstream(t, silent)
+			n := front(t, "", u.addr, startUpstream(t, silent).addr, startUpstream(t, silent).addr)
+			q := ask("www."+plainZone, dns.TypeA)
+			if err := dial(t, "udp", n.Addr).send(pack(t, q)); err != nil {
+				t.Fatalf("%v", err)
+			}
+			testbed.Until(t, patience, "the upstream to be asked", func() bool { return u.count("www."+plainZone) > 0 })
+			n.Signal(syscall.SIGINT)
+			select {
+			case <-n.Done():
+				t.Fatalf("one signal ended it with a query under way: %s", n.Output())
+			case <-time.After(500 * time.Millisecond):
+			}
+			n.Signal(sig)
+			n.Wait(t, time.Second)
+		})
+	}
+}

@@ -1,0 +1,3 @@
+// Package testbed starts the name servers a whole-program test needs, each on a loopback address
+// of its own and each ending with whoever started it.
+package testbed

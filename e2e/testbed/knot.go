@@ -1,0 +1,90 @@
+//go:build linux
+
+package testbed
+
+import (
+	"fmt"
+	"net/netip"
+	"os/exec"
+	"strings"
+)
+
+// Knot is an authoritative server that takes dynamic updates and signs zones by itself.
+type Knot struct {
+	*Process
+	Addr netip.AddrPort
+}
+
+// StartKnot starts a knotd that serves the zones to whoever is on loopback.
+func StartKnot(o Owner, zones ...Zone) *Knot {
+	o.Helper()
+	dir := o.TempDir()
+	k := &Knot{Addr: netip.AddrPortFrom(Address(o), Port)}
+	var conf strings.Builder
+	fmt.Fprintf(&conf, `server:
+  listen: %s
+  rundir: %[2]s
+  udp-workers: 1
+  tcp-workers: 1
+  background-workers: 1
+log:
+  - target: stderr
+    any: warning
+acl:
+  - id: update
+    address: 127.0.0.0/8
+    action: [update, transfer]
+database:
+  storage: %[2]s
+policy:
+  - id: nsec
+    algorithm: ecdsap256sha256
+  - id: nsec3
+    algorithm: ecdsap256sha256
+    nsec3: on
+    nsec3-iterations: 0
+    nsec3-salt-length: 0
+zone:
+`, atSign(k.Addr), dir)
+	for _, z := range zones {
+		write(o, dir, z.Name+".zone", z.file())
+		fmt.Fprintf(&conf, `  - domain: %[1]s
+    storage: %[2]s
+    file: %[1]s.zone
+    acl: update
+    journal-content: none
+    zonefile-load: whole
+    zonefile-sync: -1
+`, z.Name, dir)
+		switch {
+		case z.NSEC3:
+			conf.WriteString("    dnssec-signing: on\n    dnssec-policy: nsec3\n")
+		case z.Sign:
+			conf.WriteString("    dnssec-signing: on\n    dnssec-policy: nsec\n")
+		}
+	}
+	k.Process = Start(o, Look(o, "knotd"), "-c", write(o, dir, "knot.conf", conf.String()))
+	for _, z := range zones {
+		k.ready(o, func() bool { return answers(k.Addr, z.Name) })
+	}
+	return k
+}
+
+// Update changes a zone by lines in knsupdate's syntax, such as "add www.shipit.dev. 60 A 192.0.2.7".
+// When it returns the server answers with the change.
+func (k *Knot) Update(o Owner, zone string, lines ...string) {
+	o.Helper()
+	script := fmt.Sprintf("server %s %d\nzone %s.\n%s\nsend\n", k.Addr.Addr(), k.Addr.Port(), zone, strings.Join(lines, "\n"))
+	cmd := exec.Command(Look(o, "knsupdate"))
+	cmd.Stdin = strings.NewReader(script)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		o.Fatalf("knsupdate: %v\n%s%s", err, script, out)
+	}
+}
+
+// Anchor returns the trust anchor of a signed zone in Unbound's syntax. With a name it is
+// that zone's anchor instead: a wrong one, by which the zone is bogus.
+func (k *Knot) Anchor(o Owner, zone, name string) string {
+	o.Helper()
+	return anchor(keys(o, k.Addr, zone)[0], name)
+}
