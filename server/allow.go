@@ -14,6 +14,7 @@ func newAllowList(prefixes []netip.Prefix) allowList {
 }
 
 func (l allowList) has(addr netip.Addr) bool {
+	addr = addr.WithZone("") // with one, no prefix contains it
 	for _, p := range l {
 		if p.Contains(addr) {
 			return true

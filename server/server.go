@@ -45,7 +45,7 @@ type Server struct {
 	config  Config
 	allow   allowList
 	udp     []socket.Conn
-	tcp     []*net.TCPListener
+	tcp     []net.Listener
 	conns   connections
 	log     *queryLog // nil when off
 	meter   *meter

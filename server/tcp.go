@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"bytes"
 	"container/list"
 	"context"
 	"encoding/binary"
@@ -17,8 +18,8 @@ import (
 	"notyet/wire"
 )
 
-// idleTimeout is how long a connection may go without a whole query (RFC 7766, section 6.2.3), and a reply without
-// being taken. What edns-tcp-keepalive announces is the same.
+// idleTimeout is how long a connection may go without a whole query when all are answered (RFC 7766, section 6.2.3), and
+// a reply without being taken. What edns-tcp-keepalive announces is the same.
 const idleTimeout = 10 * time.Second
 
 // maxPipelined bounds the queries of one connection that are under way; the next is read when one is answered.
@@ -27,12 +28,15 @@ const maxPipelined = 100
 // maxTCPQuery is the longest query that is read, in bytes. A real one has a name and a few options.
 const maxTCPQuery = 4096
 
+// writeBatch is how many bytes of replies are gathered before they are written.
+const writeBatch = 16 << 10
+
 // accept takes connections until the listener is closed, and returns when they have all ended.
-func (s *Server) accept(ctx context.Context, l *net.TCPListener) {
+func (s *Server) accept(ctx context.Context, l net.Listener) {
 	var conns sync.WaitGroup
 	defer conns.Wait()
 	for {
-		nc, err := l.AcceptTCP()
+		nc, err := l.Accept()
 		if err != nil {
 			if ctx.Err() != nil || errors.Is(err, net.ErrClosed) {
 				return
@@ -57,25 +61,36 @@ func (s *Server) accept(ctx context.Context, l *net.TCPListener) {
 // conn is a client's TCP connection. Replies go out as they come, whatever the order of the queries (RFC 7766, section 7).
 type conn struct {
 	server *Server
-	net    *net.TCPConn
+	net    net.Conn
 	client netip.AddrPort
 	in     *bufio.Reader
+	opened time.Time
 
 	places  chan struct{} // one for each query under way
-	replies chan []byte   // has room for all of them, so that whoever answers never waits; closed by run
+	replies chan reply    // has room for all of them, so that whoever answers never waits; closed by run
 	stopped atomic.Bool
+	written atomic.Int64 // nanoseconds from opened until replies were last written
 
 	element *list.Element // guarded by connections
 	query   wire.Query    // used by run
 	name    [wire.MaxName]byte
 }
 
-func newConn(s *Server, nc *net.TCPConn) *conn {
+// reply is one on its way out. It becomes bytes when its turn to be written comes: it may be large, and a
+// client that doesn't read has up to maxPipelined of them waiting.
+type reply struct {
+	message []byte // a reply that is ready; nil: made of the two below
+	entry   *cache.Entry
+	query   *wire.Query // its bytes are not the packet's
+}
+
+func newConn(s *Server, nc net.Conn) *conn {
 	return &conn{
 		server: s, net: nc, client: tcpAddr(nc.RemoteAddr()),
 		in:      bufio.NewReaderSize(nc, 2+maxTCPQuery),
+		opened:  time.Now(),
 		places:  make(chan struct{}, maxPipelined),
-		replies: make(chan []byte, maxPipelined),
+		replies: make(chan reply, maxPipelined),
 	}
 }
 
@@ -91,8 +106,8 @@ func (c *conn) stopReading() {
 func (c *conn) run() {
 	var writer sync.WaitGroup
 	writer.Go(c.write)
-	for c.readQuery() {
-		c.server.conns.touch(c)
+	c.net.SetReadDeadline(time.Now().Add(idleTimeout))
+	for c.readMessage() {
 	}
 	for range maxPipelined { // all places taken means that nothing is under way
 		c.places <- struct{}{}
@@ -103,9 +118,9 @@ func (c *conn) run() {
 	c.server.conns.remove(c)
 }
 
-// readQuery waits for a query and takes care of it. It returns false when no more is to be read.
-func (c *conn) readQuery() bool {
-	c.net.SetReadDeadline(time.Now().Add(idleTimeout))
+// readMessage waits for a message and takes care of it. It returns false when no more is to be read. Only a query
+// begins the idle time anew, not a message that gets no reply.
+func (c *conn) readMessage() bool {
 	length, ok := c.peek(2)
 	if !ok {
 		return false
@@ -116,13 +131,23 @@ func (c *conn) readQuery() bool {
 		return false
 	}
 	c.places <- struct{}{}
-	c.answer(message[2:], n)
-	_, err := c.in.Discard(2 + n)
-	return err == nil
+	if c.stopped.Load() {
+		<-c.places // the wait for a place was long: too late to begin with it
+		return false
+	}
+	answered := c.answer(message[2:], n)
+	if _, err := c.in.Discard(2 + n); err != nil {
+		return false
+	}
+	if answered {
+		c.net.SetReadDeadline(time.Now().Add(idleTimeout))
+		c.server.conns.touch(c)
+	}
+	return true
 }
 
-// peek waits until n bytes are there. The time for that began with the message, however slowly its bytes come; it
-// begins again only when nothing has come and replies are under way.
+// peek waits until n bytes are there. The time for a message does not begin again when a part of it has come, however
+// slowly the rest does; when nothing has, it goes on while replies are under way and until idleTimeout after the last.
 func (c *conn) peek(n int) ([]byte, bool) {
 	for {
 		if c.stopped.Load() {
@@ -132,40 +157,53 @@ func (c *conn) peek(n int) ([]byte, bool) {
 		if err == nil {
 			return b, true
 		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) || c.in.Buffered() > 0 || c.underWay() == 0 {
+		if !errors.Is(err, os.ErrDeadlineExceeded) || c.in.Buffered() > 0 {
 			return nil, false
 		}
-		c.net.SetReadDeadline(time.Now().Add(idleTimeout))
+		now := time.Now()
+		idleSince := now
+		if c.underWay() == 0 {
+			idleSince = c.opened.Add(time.Duration(c.written.Load()))
+		}
+		until := idleSince.Add(idleTimeout)
+		if !now.Before(until) {
+			return nil, false
+		}
+		c.net.SetReadDeadline(until)
 	}
 }
 
-// answer sees to the reply to a message, of which no more than maxTCPQuery bytes are given. It has a place.
-func (c *conn) answer(message []byte, length int) {
+// answer sees to the reply to a message, of which no more than maxTCPQuery bytes are given. It has a place, which it
+// gives back at once when it returns false: there is no reply.
+func (c *conn) answer(message []byte, length int) bool {
 	s, q, now := c.server, &c.query, time.Now()
 	s.meter.tcp.queries.Add(1)
 	err := wire.ParseQuery(message, q)
 	if err == nil && length > len(message) {
 		err = wire.ErrFormat
 	}
-	reply, rcode, ok := s.local(make([]byte, 2, 2+wire.MinUDPSize), q, err, c.client.Addr())
+	local, rcode, ok := s.local(nil, q, err, c.client.Addr())
 	if ok {
-		if len(reply) == 2 {
-			<-c.places // no reply
-			return
+		if len(local) == 0 {
+			<-c.places
+			return false
 		}
-		c.send(reply, rcode, now)
-		return
+		c.send(reply{message: local}, rcode, now)
+		return true
 	}
 	key := s.config.Cache.Key(c.name[:0], q.Name, q.Type, q.EDNS.DO, q.Flags.Has(wire.CD))
 	if e := s.config.Cache.Get(key, now); e != nil {
-		c.sendEntry(e, q, now, true)
-		return
+		kept := *q
+		kept.Name = bytes.Clone(q.Name)
+		c.sendEntry(e, &kept, now, true)
+		return true
 	}
 	w := &waitingTCP{conn: c}
 	w.keep(q, key, now)
 	w.Query.Done = w.done
 	s.pending.Add(1)
 	s.config.Resolve(&w.Query)
+	return true
 }
 
 // waitingTCP is a query that the resolver has.
@@ -180,42 +218,49 @@ func (w *waitingTCP) done(e *cache.Entry) {
 }
 
 func (c *conn) sendEntry(e *cache.Entry, q *wire.Query, started time.Time, cached bool) {
-	s := c.server
-	reply := s.config.Cache.AppendReply(make([]byte, 2, 2+wire.MinUDPSize), e, q, wire.MaxMessage, started)
-	c.send(reply, e.Rcode(), started)
-	if s.log != nil {
-		s.log.record(q, e, c.client, "tcp", started, cached)
+	c.send(reply{entry: e, query: q}, e.Rcode(), started)
+	if log := c.server.log; log != nil {
+		log.record(q, e, c.client, "tcp", started, cached)
 	}
 }
 
-// send hands a reply, behind two bytes for its length, to the writer, which frees its place.
-func (c *conn) send(reply []byte, rcode int, started time.Time) {
-	binary.BigEndian.PutUint16(reply, uint16(len(reply)-2))
+// send hands a reply to the writer, which frees its place.
+func (c *conn) send(r reply, rcode int, started time.Time) {
 	t := c.server.meter.tcp
 	t.rcodes[rcode].Add(1)
 	t.observe(1, time.Since(started))
-	c.replies <- reply
+	c.replies <- r
 }
 
 // write sends replies, those that are there in one go. After an error it only takes them, so that the queries under way
 // come to an end.
 func (c *conn) write() {
-	var failed bool
-	for reply := range c.replies {
-		batch := net.Buffers{reply}
-		for range len(c.replies) {
-			batch = append(batch, <-c.replies)
+	for r := range c.replies {
+		batch := c.append(make([]byte, 0, 2+wire.MinUDPSize), r)
+		n := 1
+		for ; len(c.replies) > 0 && len(batch) < writeBatch; n++ {
+			batch = c.append(batch, <-c.replies)
 		}
-		n := len(batch)
-		if !failed {
-			c.net.SetWriteDeadline(time.Now().Add(idleTimeout))
-			if _, err := batch.WriteTo(c.net); err != nil {
-				failed = true
-				c.net.Close() // and run's read ends
-			}
+		c.net.SetWriteDeadline(time.Now().Add(idleTimeout))
+		if _, err := c.net.Write(batch); err != nil {
+			c.net.Close() // run's read ends, and every write from now on
 		}
+		c.written.Store(int64(time.Since(c.opened)))
 		for range n {
 			<-c.places
 		}
 	}
+}
+
+// append appends a reply behind two bytes for its length.
+func (c *conn) append(dst []byte, r reply) []byte {
+	start := len(dst)
+	dst = append(dst, 0, 0)
+	if r.entry == nil {
+		dst = append(dst, r.message...)
+	} else {
+		dst = c.server.config.Cache.AppendReply(dst, r.entry, r.query, wire.MaxMessage, time.Now())
+	}
+	binary.BigEndian.PutUint16(dst[start:], uint16(len(dst)-start-2))
+	return dst
 }

@@ -35,15 +35,14 @@ func (r *reader) handle(packets []socket.Packet) {
 func (r *reader) packet(p *socket.Packet, now time.Time) {
 	s, q := r.server, &r.query
 	err := wire.ParseQuery(p.In, q)
+	r.counts.queries++
 	reply, rcode, ok := s.local(p.Out, q, err, p.Peer.Addr.Addr())
 	if ok {
-		r.counts.queries++
 		if p.Out = reply; len(reply) > 0 {
 			r.counts.rcodes[rcode]++
 		}
 		return
 	}
-	r.counts.queries++
 	q.EDNS.Keepalive = false // means something over TCP only (RFC 7828, section 3.2.2)
 	key := s.config.Cache.Key(r.name[:0], q.Name, q.Type, q.EDNS.DO, q.Flags.Has(wire.CD))
 	e := s.config.Cache.Get(key, now)
@@ -103,8 +102,8 @@ func (s *Server) resolveUDP(r *reader, peer socket.Peer, k cache.Key, now time.T
 func (w *waitingUDP) done(e *cache.Entry) {
 	s := w.server
 	reply := s.config.Cache.AppendReply(w.reply[:0], e, &w.query, w.query.Limit(), w.started)
-	_ = w.conn.Send(reply, w.peer) // a reply that is lost is asked for again
 	s.meter.answered(e.Rcode(), time.Since(w.started))
+	_ = w.conn.Send(reply, w.peer) // a reply that is lost is asked for again
 	if s.log != nil {
 		s.log.record(&w.query, e, w.peer.Addr, "udp", w.started, false)
 	}
