@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -43,6 +44,7 @@ type Server struct {
 	config   Config
 	listener net.Listener
 	http     http.Server
+	clients  sync.WaitGroup // open connections
 }
 
 // New binds the address. Its error says what to do about it.
@@ -59,6 +61,7 @@ func New(ctx context.Context, config Config) (*Server, error) {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    16 << 10,
+		ConnState:         s.count,
 		ErrorLog:          slog.NewLogLogger(config.Log.Handler(), slog.LevelDebug),
 	}
 	return s, nil
@@ -72,11 +75,7 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 		return config.Listen(ctx, "tcp", address)
 	}
 	l, err := config.Listen(ctx, "unix", path)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		if c, dialErr := net.DialTimeout("unix", path, headerTimeout); dialErr == nil {
-			c.Close()
-			return nil, err
-		}
+	if errors.Is(err, syscall.EADDRINUSE) && stale(ctx, path) {
 		if err := os.Remove(path); err != nil {
 			return nil, err
 		}
@@ -89,6 +88,19 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
+}
+
+// stale reports whether path is a Unix socket that nobody listens on; any other file is somebody's.
+func stale(ctx context.Context, path string) bool {
+	if info, err := os.Lstat(path); err != nil || info.Mode().Type() != fs.ModeSocket {
+		return false
+	}
+	dialer := net.Dialer{Timeout: headerTimeout}
+	c, err := dialer.DialContext(ctx, "unix", path)
+	if err == nil {
+		c.Close()
+	}
+	return errors.Is(err, syscall.ECONNREFUSED) // not when it is too busy, or not ours to ask
 }
 
 func explain(address string, err error) error {
@@ -112,20 +124,37 @@ func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 // Close frees the address of a server that doesn't Run.
 func (s *Server) Close() error { return s.listener.Close() }
 
-// Run answers until ctx ends.
+// Run answers until ctx ends, and what is under way then for up to stopTimeout.
 func (s *Server) Run(ctx context.Context) error {
+	requests, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	s.http.BaseContext = func(net.Listener) context.Context { return requests }
+
+	stopped := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
-		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer close(stopped)
+		grace, cancel := context.WithTimeout(requests, stopTimeout)
 		defer cancel()
-		if s.http.Shutdown(grace) != nil {
-			s.http.Close()
-		}
+		_ = s.http.Shutdown(grace) // what it leaves is closed below
 	})
-	defer stop()
-	if err := s.http.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
-		return err
+	err := s.http.Serve(s.listener)
+	if !stop() {
+		<-stopped // Serve returned when Shutdown began
+		err = nil
 	}
-	return nil
+	giveUp()
+	s.http.Close()
+	s.clients.Wait()
+	return err
+}
+
+// count follows the connections, each of which has a goroutine.
+func (s *Server) count(_ net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		s.clients.Add(1)
+	case http.StateClosed, http.StateHijacked:
+		s.clients.Done()
+	}
 }
 
 func (s *Server) handler() http.Handler {
