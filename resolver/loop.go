@@ -81,21 +81,30 @@ func (l *loops) isProbe(qname []byte) bool {
 	if _, err := hex.Decode(number[:], qname[1+tokenLen:][:numberLen]); err != nil {
 		return false
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	p := l.under[binary.BigEndian.Uint32(number[:])]
-	if p == nil {
-		return true // so late that it has been given up, but ours
-	}
-	p.cameBack = true
-	if s := l.stateLocked(p.upstream); !s.looping {
-		s.looping = true
-		l.count.Add(1)
+	if up := l.cameBack(binary.BigEndian.Uint32(number[:])); up != nil {
 		l.log.Error("forwarding loop: questions sent to this upstream come back here; it is not asked until that ends",
-			"upstream", p.upstream.String(),
+			"upstream", up.String(),
 			"remedy", "let upstreams name a server that does not forward to this one, or change where that server forwards to")
 	}
 	return true
+}
+
+// cameBack notes that a probe did, and returns its upstream if that is news.
+func (l *loops) cameBack(number uint32) Upstream {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p := l.under[number]
+	if p == nil {
+		return nil // so late that it has been given up
+	}
+	p.cameBack = true
+	s := l.stateLocked(p.upstream)
+	if s.looping {
+		return nil
+	}
+	s.looping = true
+	l.count.Add(1)
+	return p.upstream
 }
 
 // looping reports whether the upstream's last probe came back.
@@ -137,14 +146,23 @@ func (l *loops) begin(up Upstream, zone []byte, now time.Time) *probe {
 
 // end takes the result of a probe. Only a reply to one that did not come back says that there is no loop.
 func (l *loops) end(p *probe, err error) {
+	if l.ended(p, err) {
+		l.log.Info("forwarding loop ended", "upstream", p.upstream.String())
+	}
+}
+
+// ended reports whether the probe's end was that of a loop.
+func (l *loops) ended(p *probe, err error) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.under, p.number)
-	if s := l.stateLocked(p.upstream); err == nil && !p.cameBack && s.looping {
-		s.looping = false
-		l.count.Add(-1)
-		l.log.Info("forwarding loop ended", "upstream", p.upstream.String())
+	s := l.stateLocked(p.upstream)
+	if err != nil || p.cameBack || !s.looping {
+		return false
 	}
+	s.looping = false
+	l.count.Add(-1)
+	return true
 }
 
 // Probe asks every upstream a question that shows whether it answers, and whether it is forwarding to us.

@@ -36,6 +36,7 @@ type daemon struct {
 	group     *socket.Group
 	deadlines *upstream.Deadlines
 	upstreams map[config.Upstream]*upstream.Upstream
+	routes    []resolver.Route
 	resolver  *resolver.Resolver
 	server    *server.Server
 	admin     *admin.Server // nil when off
@@ -64,22 +65,29 @@ func newHandler(cfg config.Config, w io.Writer) slog.Handler {
 }
 
 // build opens everything that can fail and wires it. Nothing runs yet.
-func build(ctx context.Context, cfg config.Config, handler slog.Handler) (_ *daemon, err error) {
+func build(ctx context.Context, cfg config.Config, handler slog.Handler) (*daemon, error) {
 	d := &daemon{log: slog.New(handler), deadlines: upstream.NewDeadlines(), upstreams: make(map[config.Upstream]*upstream.Upstream)}
-	if d.group, err = socket.NewGroup(); err != nil {
+	if err := d.open(ctx, cfg); err != nil {
+		d.close(ctx)
 		return nil, err
+	}
+	return d, nil
+}
+
+func (d *daemon) open(ctx context.Context, cfg config.Config) (err error) {
+	if d.group, err = socket.NewGroup(); err != nil {
+		return err
 	}
 	start := time.Now()
 	answers := cache.New(cache.Config{
 		Memory: cfg.Cache.Memory, MaxTTL: cfg.Cache.MaxTTL, MaxNegativeTTL: cfg.Cache.MaxNegativeTTL,
 	}, start)
 	metrics := upstream.NewMetrics()
-	routes, err := d.routes(cfg, metrics)
-	if err != nil {
-		return nil, err
+	if d.routes, err = d.makeRoutes(cfg, metrics); err != nil {
+		return err
 	}
 	d.resolver = resolver.New(resolver.Config{
-		Cache: answers, Routes: routes, Policy: policies[cfg.Policy], Log: d.log,
+		Cache: answers, Routes: d.routes, Policy: policies[cfg.Policy], Log: d.log,
 	})
 	host, _ := os.Hostname() // without one, id.server is REFUSED
 	d.server, err = server.New(ctx, server.Config{
@@ -89,7 +97,7 @@ func build(ctx context.Context, cfg config.Config, handler slog.Handler) (_ *dae
 		QueryLog: queryLogs[cfg.QueryLog], Log: d.log,
 	})
 	if err != nil || cfg.Admin == "" {
-		return d, err
+		return err
 	}
 
 	registry := prometheus.NewRegistry()
@@ -103,11 +111,22 @@ func build(ctx context.Context, cfg config.Config, handler slog.Handler) (_ *dae
 		Address: cfg.Admin, Metrics: registry, Log: d.log,
 		Ready: func() error { return d.ready(ctx, start) },
 	})
-	if err != nil {
+	return err
+}
+
+// close gives back what open had opened before it failed.
+func (d *daemon) close(ctx context.Context) {
+	if d.server != nil {
 		d.server.Close()
-		return nil, err
 	}
-	return d, nil
+	for _, up := range d.upstreams {
+		up.Close()
+	}
+	if d.group != nil {
+		ended, end := context.WithCancel(ctx)
+		end()
+		d.group.Run(ended) // which closes it
+	}
 }
 
 var (
@@ -124,8 +143,8 @@ func prefixes(allow []config.Clients) (all []netip.Prefix) {
 	return all
 }
 
-// routes makes the upstreams of every route and of all that has no route of its own.
-func (d *daemon) routes(cfg config.Config, metrics *upstream.Metrics) ([]resolver.Route, error) {
+// makeRoutes makes the upstreams of every route and of all that has no route of its own.
+func (d *daemon) makeRoutes(cfg config.Config, metrics *upstream.Metrics) ([]resolver.Route, error) {
 	var routes []resolver.Route
 	for _, r := range append([]config.Route{{Zone: ".", Upstreams: cfg.Upstreams}}, cfg.Routes...) {
 		zone, err := wire.Name(r.Zone)
@@ -206,8 +225,10 @@ func (d *daemon) announce() {
 	if d.admin != nil {
 		d.log.Info("admin listening", "addr", d.admin.Addr().String())
 	}
-	for up := range d.upstreams {
-		d.log.Info("forwarding", "upstream", up.String())
+	for _, route := range d.routes {
+		for _, up := range route.Upstreams {
+			d.log.Info("forwarding", "zone", wire.String(route.Zone), "upstream", up.String())
+		}
 	}
 }
 
