@@ -8,7 +8,7 @@ import (
 
 // Query is one client's question on its way to an answer.
 type Query struct {
-	// Key is the question; its bytes are the asker's and stay untouched until Done is called.
+	// Key is the question; its bytes are the asker's and have to stay untouched until Serve returns.
 	Key cache.Key
 	// RD says that the client wants recursion. Without it the answer comes from what the upstream
 	// has, and is not kept.

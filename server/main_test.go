@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"net/netip"
@@ -10,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"notyet/cache"
+	"notyet/resolver"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -58,6 +60,11 @@ func (f *fixture) config(change func(*Config, *upstream)) Config {
 	}
 	if change != nil {
 		change(&config, f.upstream)
+	}
+	resolve := config.Resolve
+	config.Resolve = func(q *resolver.Query) {
+		q.Key.Name = bytes.Clone(q.Key.Name) // tests look at it later; it is good until Resolve returns
+		resolve(q)
 	}
 	return config
 }

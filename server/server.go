@@ -16,6 +16,7 @@ import (
 	"notyet/cache"
 	"notyet/resolver"
 	"notyet/socket"
+	"notyet/wire"
 )
 
 // stopTimeout is how long queries that are under way may take once the server is told to stop.
@@ -50,6 +51,7 @@ type Server struct {
 	log     *queryLog // nil when off
 	meter   *meter
 	waiting sync.Pool      // of *waitingUDP
+	buffers sync.Pool      // of *[wire.UDPSize]byte, for their replies
 	pending sync.WaitGroup // queries that the resolver has
 }
 
@@ -65,6 +67,7 @@ func New(ctx context.Context, config Config) (*Server, error) {
 	s.conns.init()
 	s.log = newQueryLog(config.QueryLog, config.Log)
 	s.waiting.New = func() any { return newWaitingUDP(s) }
+	s.buffers.New = func() any { return new([wire.UDPSize]byte) }
 	for _, addr := range config.Listen {
 		if err := s.bind(ctx, addr); err != nil {
 			s.Close()

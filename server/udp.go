@@ -63,7 +63,6 @@ type waitingUDP struct {
 	conn   socket.Conn
 	peer   socket.Peer
 	asked
-	reply [wire.UDPSize]byte
 }
 
 // asked is what is kept of a query's packet until it is answered.
@@ -72,16 +71,13 @@ type asked struct {
 	query   wire.Query
 	started time.Time
 	name    [wire.MaxName]byte // the qname as the client spelled it
-	lower   [wire.MaxName]byte // the key's
 }
 
-// keep copies what points into the packet.
+// keep copies what points into the packet. The key's bytes are good until the resolver has begun, which is all it needs.
 func (a *asked) keep(q *wire.Query, k cache.Key, started time.Time) {
 	a.query, a.started = *q, started
 	a.query.Name = append(a.name[:0], q.Name...)
-	a.Query.Key = k
-	a.Query.Key.Name = append(a.lower[:0], k.Name...)
-	a.Query.RD = q.Flags.Has(wire.RD)
+	a.Query.Key, a.Query.RD = k, q.Flags.Has(wire.RD)
 }
 
 func newWaitingUDP(s *Server) *waitingUDP {
@@ -101,9 +97,11 @@ func (s *Server) resolveUDP(r *reader, peer socket.Peer, k cache.Key, now time.T
 // done sends the answer. Its TTLs are those of the moment when it was asked for, or when it came if that was later.
 func (w *waitingUDP) done(e *cache.Entry) {
 	s := w.server
-	reply := s.config.Cache.AppendReply(w.reply[:0], e, &w.query, w.query.Limit(), w.started)
+	buf := s.buffers.Get().(*[wire.UDPSize]byte)
+	reply := s.config.Cache.AppendReply(buf[:0], e, &w.query, w.query.Limit(), w.started)
 	s.meter.answered(e.Rcode(), time.Since(w.started))
 	_ = w.conn.Send(reply, w.peer) // a reply that is lost is asked for again
+	s.buffers.Put(buf)
 	if s.log != nil {
 		s.log.record(&w.query, e, w.peer.Addr, "udp", w.started, false)
 	}
