@@ -37,7 +37,7 @@ func AppendAnswer(dst []byte, q *Query, rcode int, rr, options []byte) []byte {
 	return dst
 }
 
-// HINFO is an answer record for the qname that stands in for ANY (RFC 8482, section 4.2).
+// HINFO is an answer record for the qname that stands in for ANY (RFC 8482, section 4.2). It allocates.
 func HINFO() []byte {
 	const ttl = 3600 // seconds; it never changes
 	rdata := []byte("\x07RFC8482\x00")
@@ -45,6 +45,7 @@ func HINFO() []byte {
 }
 
 // ChaosTXT is a TXT answer record of class CH for the qname, with TTL 0 (RFC 4892). text is cut at 255 bytes.
+// It allocates.
 func ChaosTXT(text string) []byte {
 	text = text[:min(len(text), 255)]
 	return appendRecord(nil, dns.TypeTXT, dns.ClassCHAOS, 0, append([]byte{byte(len(text))}, text...))

@@ -6,22 +6,17 @@ import (
 	"github.com/miekg/dns"
 )
 
-// maxPointers bounds the compression pointers in one name: each has to point
-// further back, and a name has at most 127 labels.
+// maxPointers bounds the compression pointers in one name: it has at most 127 labels.
 const maxPointers = 127
 
 // plainName returns the end of the uncompressed name that starts at off, or -1.
 // A question's name has nothing before it that a pointer could point to.
 func plainName(b []byte, off int) int {
 	start := off
-	for off < len(b) {
+	for off < len(b) && off-start < MaxName {
 		n := int(b[off])
 		if n == 0 {
-			off++
-			if off-start > MaxName {
-				return -1
-			}
-			return off
+			return off + 1
 		}
 		if n > 63 {
 			return -1
@@ -31,62 +26,51 @@ func plainName(b []byte, off int) int {
 	return -1
 }
 
-// skipName returns the end of the name that starts at off, or -1. The labels
-// before a pointer are checked; what it points to is not.
+// skipName returns the end of the name that starts at off, or -1. What pointers lead to is checked too: it has to end before
+// the name that leads there begins, so that no name changes when what follows it is cut off, and it is not in the header, which we write anew.
 func skipName(b []byte, off int) int {
-	start := off
-	for off < len(b) {
+	end, length := -1, 0
+	start, limit := off, len(b) // of this part of the name
+	for pointers := 0; off < limit && length < MaxName; {
 		n := int(b[off])
 		switch {
 		case n == 0:
-			return off + 1
+			return max(end, off+1)
 		case n >= 0xC0:
-			if off+2 > len(b) || int(be16(b, off)&0x3FFF) >= start {
+			if off+2 > limit || pointers == maxPointers {
 				return -1
 			}
-			return off + 2
-		case n > 63 || off-start > MaxName:
+			next := int(be16(b, off) & 0x3FFF)
+			if next < HeaderLen || next >= start {
+				return -1
+			}
+			end = max(end, off+2)
+			off, start, limit = next, next, start
+			pointers++
+			continue
+		case n > 63:
 			return -1
 		}
 		off += 1 + n
+		length += 1 + n
 	}
 	return -1
 }
 
-// appendName appends the name at off of message b to dst, without compression
-// and in lower case. It returns nil when the name is malformed: pointers have to
-// point strictly backwards, so that they come to an end.
+// appendName appends the name at off of message b, which skipName has taken, to dst, without compression and in lower case.
 func appendName(dst, b []byte, off int) []byte {
-	start := len(dst)
-	limit := off // a pointer has to point before this
-	for range maxPointers {
-		for {
-			if off >= len(b) {
-				return nil
-			}
-			n := int(b[off])
-			if n > 63 {
-				break
-			}
-			if off+1+n > len(b) || len(dst)-start+1+n > MaxName {
-				return nil
-			}
-			dst = appendLower(dst, b[off:off+1+n])
-			if n == 0 {
-				return dst
-			}
-			off += 1 + n
+	for {
+		n := int(b[off])
+		if n >= 0xC0 {
+			off = int(be16(b, off) & 0x3FFF)
+			continue
 		}
-		if b[off] < 0xC0 || off+2 > len(b) {
-			return nil
+		dst = appendLower(dst, b[off:off+1+n])
+		if n == 0 {
+			return dst
 		}
-		next := int(be16(b, off) & 0x3FFF)
-		if next >= limit {
-			return nil
-		}
-		off, limit = next, next
+		off += 1 + n
 	}
-	return nil
 }
 
 // AppendLower appends the uncompressed wire-format name to dst in lower case
@@ -154,10 +138,10 @@ func String(name []byte) string {
 // Name turns a name as people write it into wire format, lower case; the final
 // dot may be left out. It allocates.
 func Name(s string) ([]byte, error) {
-	var buf [MaxName + 1]byte
-	n, err := dns.PackDomainName(dns.CanonicalName(s), buf[:], 0, nil, false)
+	var buf [MaxName]byte
+	n, err := dns.PackDomainName(dns.Fqdn(s), buf[:], 0, nil, false)
 	if err != nil {
 		return nil, err
 	}
-	return append([]byte(nil), buf[:n]...), nil
+	return AppendLower(nil, buf[:n]), nil // not before: an escape may stand for a capital
 }

@@ -15,7 +15,7 @@ const (
 	Failure Kind = iota
 	// Referral is a reply that names other servers; a recursive upstream that gives one is lame.
 	Referral
-	// Positive is NOERROR with at least one record of the qtype.
+	// Positive is NOERROR with at least one record of the qtype at the end of the chain.
 	Positive
 	// NXDOMAIN denies the last name of the chain (RFC 6604).
 	NXDOMAIN
@@ -152,8 +152,28 @@ func ParseReply(msg, name []byte, qtype uint16, r *Reply) error {
 		return ErrFormat
 	}
 	r.Message = msg[:end]
-	r.Kind = r.classify(sawType, sawNS)
+	r.Kind = r.classify(sawType && r.answers(qtype), sawNS)
 	return nil
+}
+
+// answers reports whether the answer section has a record of the type at the end of the chain. A record of
+// another name is no answer, whatever its type.
+func (r *Reply) answers(qtype uint16) bool {
+	if !r.aliens {
+		return true
+	}
+	var buf, scratch [MaxName]byte
+	end := appendLower(buf[:0], r.Message[HeaderLen:r.qnameEnd])
+	if qtype != dns.TypeCNAME {
+		end = r.Target(buf[:0])
+	}
+	for i := range r.Answers {
+		rr := r.answer(i)
+		if rr.rtype == int(qtype) && bytes.Equal(appendName(scratch[:0], r.Message, rr.owner), end) {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *Reply) classify(sawType, sawNS bool) Kind {
@@ -227,7 +247,7 @@ func checkRdata(b []byte, rr record) bool {
 	case dns.TypeCNAME, dns.TypeDNAME, dns.TypeNS, dns.TypePTR:
 		return skipName(b, rr.rdata) == rr.end
 	case dns.TypeMX:
-		return rr.end-rr.rdata > 2 && skipName(b, rr.rdata+2) == rr.end
+		return skipName(b, rr.rdata+2) == rr.end
 	case dns.TypeSOA:
 		rname := skipName(b, rr.rdata)
 		if rname < 0 {
@@ -291,7 +311,7 @@ func (r *Reply) cname(name, scratch, dst []byte) []byte {
 }
 
 // Owners calls yield with each owner name of the answer section other than the qname, lower case, which is
-// valid only during the call. A name that comes several times may be given several times.
+// valid only during the call. A name that comes several times may be given several times. It allocates if there is one.
 func (r *Reply) Owners(yield func(name []byte)) {
 	if !r.aliens {
 		return
@@ -299,7 +319,7 @@ func (r *Reply) Owners(yield func(name []byte)) {
 	var buf [MaxName]byte
 	for i := range r.Answers {
 		owner := appendName(buf[:0], r.Message, r.answer(i).owner)
-		if owner != nil && !EqualFold(owner, r.Message[HeaderLen:r.qnameEnd]) {
+		if !EqualFold(owner, r.Message[HeaderLen:r.qnameEnd]) {
 			yield(owner)
 		}
 	}
