@@ -9,6 +9,10 @@ import (
 // ref says that the negative with hash key denies a name that is not its own.
 type ref struct{ denied, key uint64 }
 
+// mostByName is how many negatives may be found by one name, give or take what is under way: a wildcard CNAME, or every type of a
+// name, would else make one list of the whole cache, and each removal goes through the list.
+const mostByName = 1024
+
 // nameBits are the bits of a key's hash that all keys of a name have in common. Two
 // names that share them are dropped together, which costs an exchange and happens once in 2^46.
 func nameBits(hash uint64) uint64 { return hash >> 18 }
@@ -32,12 +36,27 @@ func (s *shard) unindexLocked(name, key uint64) {
 	s.byName[nameBits(name)] = keys
 }
 
+// makeRoom takes the oldest negative out that is found by this name if there is no place for the one with this key.
+func (c *Cache) makeRoom(name, key uint64) {
+	s := c.shard(name)
+	s.mu.Lock()
+	keys := s.byName[nameBits(name)]
+	if len(keys) < mostByName || slices.Contains(keys, key) {
+		s.mu.Unlock()
+		return
+	}
+	oldest := keys[0]
+	s.mu.Unlock()
+	c.dropKey(oldest, anyKind)
+}
+
 // indexDenied lets e be found by the name that its chain leads to. It comes before e is put in, so that whoever
 // takes e out can undo it.
 func (c *Cache) indexDenied(key uint64, e *Entry) {
 	if e.denied == 0 {
 		return
 	}
+	c.makeRoom(e.denied, key)
 	s := c.shard(e.denied)
 	s.mu.Lock()
 	s.indexLocked(e.denied, key)
@@ -62,16 +81,16 @@ func (c *Cache) unindexDenied(gone []ref) {
 	}
 }
 
-// DropNegatives takes out every negative and failure of the name, of all types, and those that say at the end of
-// a chain that it doesn't exist. It returns how many. name is in wire format, lower case.
-func (c *Cache) DropNegatives(name []byte) int {
-	return c.drop(c.nameHash(name), func(wire.Kind) bool { return true })
-}
+// DropNegatives takes out every negative and failure of the name, of all types, and those of a chain that ends in
+// it. It returns how many. name is in wire format, lower case.
+func (c *Cache) DropNegatives(name []byte) int { return c.drop(c.nameHash(name), anyKind) }
 
 // dropNXDOMAIN takes out what says that the name doesn't exist.
 func (c *Cache) dropNXDOMAIN(name []byte) {
 	c.drop(c.nameHash(name), func(k wire.Kind) bool { return k == wire.NXDOMAIN })
 }
+
+func anyKind(wire.Kind) bool { return true }
 
 func (c *Cache) drop(name uint64, which func(wire.Kind) bool) (dropped int) {
 	s := c.shard(name)
@@ -79,15 +98,24 @@ func (c *Cache) drop(name uint64, which func(wire.Kind) bool) (dropped int) {
 	keys := slices.Clone(s.byName[nameBits(name)])
 	s.mu.Unlock()
 	for _, key := range keys {
-		s := c.shard(key)
-		s.mu.Lock()
-		var gone []ref
-		if e := s.negative.peek(key); e != nil && which(e.Kind()) {
-			gone = s.removeNegativeLocked(nil, key)
+		if c.dropKey(key, which) {
 			dropped++
 		}
-		s.mu.Unlock()
-		c.unindexDenied(gone)
 	}
 	return dropped
+}
+
+// dropKey takes the negative or failure with this key out if there is one of that kind.
+func (c *Cache) dropKey(key uint64, which func(wire.Kind) bool) bool {
+	s := c.shard(key)
+	s.mu.Lock()
+	e := s.negative.peek(key)
+	if e == nil || !which(e.Kind()) {
+		s.mu.Unlock()
+		return false
+	}
+	gone := s.removeNegativeLocked(nil, key)
+	s.mu.Unlock()
+	c.unindexDenied(gone)
+	return true
 }

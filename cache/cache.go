@@ -77,8 +77,8 @@ func New(config Config, now time.Time) *Cache {
 	perShard := max(config.Memory, MinMemory) >> shardBits
 	for i := range c.shards {
 		s := &c.shards[i]
-		s.positive = newLRU(perShard - perShard/negativeShare)
-		s.negative = newLRU(perShard / negativeShare)
+		s.positive = newLRU(perShard-perShard/negativeShare, slotOverhead)
+		s.negative = newLRU(perShard/negativeShare, slotOverhead+refOverhead)
 		s.byName = make(map[uint64][]uint64)
 	}
 	return c

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"encoding/binary"
+	"slices"
 	"time"
 
 	"github.com/miekg/dns"
@@ -64,7 +65,8 @@ func keyFlags(k Key) (flags uint8) {
 // newEntry copies the reply. It has no lifetime yet.
 func newEntry(k Key, r *wire.Reply) *Entry {
 	n := len(r.Message)
-	data := make([]byte, 0, n+2*len(r.TTLs)+len(r.EDE))
+	// Grow makes use of all that is allocated, so that cap says what the bytes cost.
+	data := slices.Grow([]byte(nil), n+2*len(r.TTLs)+len(r.EDE))
 	data = append(data, r.Message...)
 	copy(data[wire.HeaderLen:], k.Name)
 	binary.BigEndian.PutUint16(data[10:], uint16(r.Additional))
@@ -96,8 +98,8 @@ func (c *Cache) Unkept(k Key, r *wire.Reply, now time.Time) *Entry {
 // Failure makes an entry that says SERVFAIL, with an extended error as wire.AppendEDE
 // makes it (nil: none). It is not kept; see PutFailure.
 func Failure(k Key, ede []byte) *Entry {
-	data := make([]byte, wire.HeaderLen, wire.HeaderLen+len(k.Name)+4+len(ede))
-	data[5] = 1 // QDCOUNT
+	data := slices.Grow([]byte(nil), wire.HeaderLen+len(k.Name)+4+len(ede))
+	data = append(data, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0) // a header with QDCOUNT 1
 	data = wire.AppendQuestion(data, k.Name, k.Type, dns.ClassINET)
 	n := len(data)
 	return &Entry{

@@ -31,7 +31,7 @@ type budget struct {
 
 func (b *budget) add(l *lru) {
 	b.entries += int64(l.list.Len())
-	b.bytes += l.bytes
+	b.bytes += l.used()
 	b.limit += l.limit
 	b.evictions += l.evictions
 }

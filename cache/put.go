@@ -22,8 +22,6 @@ func (c *Cache) Put(k Key, r *wire.Reply, now time.Time) *Entry {
 	return e
 }
 
-func (e *Entry) positive() bool { return e.Kind() == wire.Positive }
-
 // milliseconds fits a duration of up to 49 days into 32 bits; longer ones become that.
 func milliseconds(d time.Duration) uint32 { return uint32(min(d/time.Millisecond, math.MaxUint32)) }
 
@@ -42,7 +40,7 @@ func (c *Cache) putPositive(k Key, r *wire.Reply, e *Entry) {
 	s.mu.Lock()
 	gone := s.removeNegativeLocked(nil, k.hash)
 	s.positive.remove(k.hash)
-	if e.lifetime > 0 && cost(e) <= s.positive.limit {
+	if e.lifetime > 0 && s.positive.fits(e) {
 		s.positive.add(k.hash, e)
 		for _, old := s.positive.evict(); old != nil; _, old = s.positive.evict() {
 		}
@@ -61,6 +59,7 @@ func (c *Cache) putNegative(k Key, r *wire.Reply, e *Entry) {
 		e.denied = c.nameHash(r.Target(buf[:0]))
 	}
 	c.indexDenied(k.hash, e)
+	c.makeRoom(k.hash, k.hash)
 
 	s := c.shard(k.hash)
 	s.mu.Lock()
@@ -84,13 +83,14 @@ func (s *shard) missingLocked(k Key, now int64) time.Duration {
 	if old.Kind() == wire.Failure && old.missing == 0 {
 		return 0 // it failed from the start
 	}
-	return time.Duration(old.missing)*time.Millisecond + time.Duration(now-old.stored)
+	return time.Duration(old.missing)*time.Millisecond + time.Duration(max(now-old.stored, 0)) // clocks are read before the lock is taken
 }
 
 // PutFailure keeps a failure (see Failure) for 1 s, then for twice as long each time up to 30 s (RFC
 // 9520), and returns it. It displaces no answer that may still be used, and no positive one at all.
 func (c *Cache) PutFailure(k Key, e *Entry, now time.Time) *Entry {
 	e.stored = c.since(now)
+	c.makeRoom(k.hash, k.hash)
 	s := c.shard(k.hash)
 	s.mu.Lock()
 	lifetime := minFailure
@@ -115,7 +115,7 @@ func (c *Cache) PutFailure(k Key, e *Entry, now time.Time) *Entry {
 // lifetime. It returns what is to be given to unindexDenied once the lock is free.
 func (s *shard) putNegativeLocked(hash uint64, e *Entry) (gone []ref) {
 	gone = s.removeNegativeLocked(nil, hash)
-	if e.lifetime == 0 || cost(e) > s.negative.limit {
+	if e.lifetime == 0 || !s.negative.fits(e) {
 		return e.appendDenied(gone, hash)
 	}
 	s.negative.add(hash, e)

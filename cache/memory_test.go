@@ -1,0 +1,78 @@
+//go:build !race
+
+package cache
+
+import (
+	"fmt"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// heap is what is allocated and still in use.
+func heap() int64 {
+	runtime.GC()
+	runtime.GC() // what had a finalizer too
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// TestMemoryStaysWithinItsBound runs alone, since it measures the heap, and without the race detector, with which it takes long.
+func TestMemoryStaysWithinItsBound(t *testing.T) {
+	const h = "h00000000.example."
+	positive := a(h, 300*s)
+	negative := nxdomain(300 * s)
+	dangling := behindCNAME("c"+h[1:], "g"+h[1:])
+	large := func(bytes int) answer {
+		return answer{answer: strings.Repeat(h+" 300 TXT "+strings.Repeat("x", 250)+"\n", bytes/263)}
+	}
+	chain := answer{answer: h + " 300 CNAME a.example.\na.example. 300 CNAME b.example.\nb.example. 300 A 192.0.2.1\nb.example. 300 A 192.0.2.2"}
+	type flood struct {
+		question string
+		answer   answer
+	}
+	for _, tt := range []struct {
+		name   string
+		floods []flood // one after the other
+		part   float64 // of the memory, that they may have
+		least  float64 // of that, so that the constants are not too high
+	}{
+		{"A", []flood{{h + " A", positive}}, .75, .85},
+		{"chains", []flood{{h + " A", chain}}, .75, .85},
+		{"NXDOMAIN", []flood{{h + " A", negative}}, .25, .75},
+		{"NXDOMAIN behind cname", []flood{{"c" + h[1:] + " A", dangling}}, .25, .7},
+		{"A and NXDOMAIN", []flood{{h + " A", positive}, {h + " AAAA", negative}}, 1, .8},
+		{"TXT of 1,000 bytes", []flood{{h + " TXT", large(1000)}}, .75, .9},
+		{"A, then TXT of 4,000 bytes", []flood{{h + " A", positive}, {h + " TXT", large(4000)}}, .75, .85},
+		{"NXDOMAIN, then NXDOMAIN behind cname", []flood{{h + " A", negative}, {"c" + h[1:] + " A", dangling}}, .25, .6},
+	} {
+		for _, memory := range []int64{MinMemory, 12 << 20, 16 << 20} {
+			before := heap()
+			w := newWorld(t, func(c *Config) { c.Memory = memory })
+			for _, f := range tt.floods {
+				raw := w.raw(f.question, f.answer)
+				size := len(raw.msg) + entryOverhead
+				for n := range 3 * int(memory) / size {
+					raw.put(0, n)
+				}
+			}
+			grown := heap() - before
+			all := w.totals()
+			runtime.KeepAlive(w)
+			bound := tt.part * float64(memory)
+			said := fmt.Sprintf("%s, %d MiB: %d entries, heap %.1f%% of the bound, %.1f%% of what the cache says it has",
+				tt.name, memory>>20, all.positive.entries+all.negative.entries, 100*float64(grown)/bound, 100*float64(grown)/float64(all.positive.bytes+all.negative.bytes))
+			t.Log(said)
+			if all.positive.evictions+all.negative.evictions == 0 {
+				t.Errorf("%s: nothing was evicted", said)
+			}
+			if float64(grown) > 1.05*bound {
+				t.Errorf("%s, want at most 105%%", said)
+			}
+			if memory > MinMemory && float64(grown) < tt.least*bound {
+				t.Errorf("%s, want at least %.0f%%", said, 100*tt.least)
+			}
+		}
+	}
+}

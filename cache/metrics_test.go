@@ -1,0 +1,88 @@
+package cache
+
+import (
+	"maps"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// totals is what all shards have counted.
+type totals struct {
+	hits               [3]uint64
+	misses             uint64
+	positive, negative budget
+}
+
+func (w *world) totals() (t totals) {
+	for i := range w.shards {
+		s := &w.shards[i]
+		s.mu.Lock()
+		for kind, n := range s.hits {
+			t.hits[kind] += n
+		}
+		t.misses += s.misses
+		t.positive.add(&s.positive)
+		t.negative.add(&s.negative)
+		s.mu.Unlock()
+	}
+	return t
+}
+
+func TestMetrics(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.put(0, "www.example. A", a("www.example.", 300*s))
+	w.put(0, "gone.example. A", nxdomain(300*s))
+	w.fail(0, "bad.example. A")
+	w.fail(0, "worse.example. A")
+	for question, times := range map[string]int{"www.example. A": 1, "gone.example. A": 2, "bad.example. A": 3, "no.example. A": 4} {
+		for range times {
+			w.get(0, question)
+		}
+	}
+	raw := w.raw("h00000000.example. A", a("h00000000.example.", 300*s))
+	for n := 0; w.totals().positive.evictions < 5; n++ {
+		raw.put(0, n)
+	}
+
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(w.Metrics()...)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(map[string]float64)
+	for _, f := range families {
+		for _, m := range f.Metric {
+			name := f.GetName()
+			for _, l := range m.Label {
+				name += " " + l.GetValue()
+			}
+			got[name] = m.GetCounter().GetValue() + m.GetGauge().GetValue()
+		}
+	}
+	all := w.totals()
+	var positive, negative int64
+	for i := range w.shards {
+		positive += w.shards[i].positive.used()
+		negative += w.shards[i].negative.used()
+	}
+	want := map[string]float64{
+		"notyet_cache_hits_total positive":      1,
+		"notyet_cache_hits_total negative":      2,
+		"notyet_cache_hits_total failure":       3,
+		"notyet_cache_misses_total":             4,
+		"notyet_cache_entries positive":         float64(all.positive.entries),
+		"notyet_cache_entries negative":         3,
+		"notyet_cache_bytes positive":           float64(positive),
+		"notyet_cache_bytes negative":           float64(negative),
+		"notyet_cache_limit_bytes positive":     MinMemory * 3 / 4,
+		"notyet_cache_limit_bytes negative":     MinMemory / 4,
+		"notyet_cache_evictions_total positive": float64(all.positive.evictions),
+		"notyet_cache_evictions_total negative": 0,
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
