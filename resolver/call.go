@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"errors"
+	"strconv"
 	"time"
 
 	"github.com/miekg/dns"
@@ -27,7 +28,8 @@ type call struct {
 	attempts  int    // made so far
 	first     int    // index of the upstream that was asked first
 	answered  uint64 // upstreams (by index) that answered, and not usefully: they aren't asked again
-	why       string // what was wrong with the last one
+	blamed    Upstream
+	why       string // what was wrong with the upstream that is blamed
 	whyCode   uint16 // the same as an extended DNS error
 	servfail  []byte // the last upstream's own extended error with its SERVFAIL, if any
 	exchange  upstream.Exchange
@@ -52,6 +54,7 @@ func (c *call) begin(q *Query, hash uint64) {
 	c.route = c.resolver.routes.find(c.key.Name)
 	c.attempts, c.answered, c.servfail = 0, 0, nil
 	c.first = c.resolver.config.Policy.first(len(c.route.Upstreams))
+	c.blame(c.route.Upstreams[c.first], dns.ExtendedErrorCodeOther, "there was no time to ask it")
 
 	var flags wire.Flags
 	if c.rd {
@@ -66,13 +69,14 @@ func (c *call) begin(q *Query, hash uint64) {
 	x.Deadline = time.Now().Add(timeout)
 }
 
-// release gives the call back. The caller has taken from it what it needs.
+// release gives the call back, without what it need not keep. The caller has taken from it what it needs.
 func (c *call) release() {
 	c.servfail = nil
+	c.reply = wire.Reply{TTLs: c.reply.TTLs}
 	c.resolver.calls.Put(c)
 }
 
-// maxUpstreams is how many upstreams of a route a call tells apart; the configuration allows no more.
+// maxUpstreams is how many upstreams of a route a call tells apart.
 const maxUpstreams = 64
 
 // next asks the next upstream, or ends the call when none is left. One that did not answer is asked again in its turn
@@ -106,9 +110,14 @@ func (c *call) current() (Upstream, int) {
 
 // failed notes that the current upstream's answer is of no use.
 func (c *call) failed(code uint16, why string) {
-	_, i := c.current()
+	up, i := c.current()
 	c.answered |= 1 << i
-	c.why, c.whyCode = why, code
+	c.blame(up, code, why)
+}
+
+// blame notes what the client is told if no other upstream has an answer.
+func (c *call) blame(up Upstream, code uint16, why string) {
+	c.blamed, c.whyCode, c.why = up, code, why
 }
 
 // done is what the upstream calls.
@@ -116,7 +125,7 @@ func (c *call) done(reply []byte, err error) {
 	up, _ := c.current()
 	switch {
 	case errors.Is(err, upstream.ErrTimeout):
-		c.why, c.whyCode = "timeout", dns.ExtendedErrorCodeNoReachableAuthority
+		c.blame(up, dns.ExtendedErrorCodeNoReachableAuthority, "timeout")
 		c.resolver.probe(c.route, up) // a loop looks like that
 		c.next()
 		return
@@ -133,7 +142,7 @@ func (c *call) done(reply []byte, err error) {
 	}
 	switch c.reply.Kind {
 	case wire.Failure:
-		c.failed(dns.ExtendedErrorCodeOther, dns.RcodeToString[c.reply.Rcode])
+		c.failed(dns.ExtendedErrorCodeOther, rcodeName(c.reply.Rcode))
 		if c.reply.EDE != nil {
 			c.servfail = append([]byte(nil), c.reply.EDE...)
 		}
@@ -157,12 +166,21 @@ func (c *call) done(reply []byte, err error) {
 func (c *call) giveUp() {
 	text := c.servfail
 	if text == nil {
-		up, _ := c.current()
-		text = ede(c.whyCode, "notyet: "+up.String()+": "+c.why)
+		text = ede(c.whyCode, "notyet: "+c.blamed.String()+": "+c.why)
 	}
 	e := cache.Failure(c.key, text)
 	if c.rd {
 		e = c.resolver.config.Cache.PutFailure(c.key, e, time.Now())
 	}
 	c.resolver.end(c, e)
+}
+
+func rcodeName(rcode int) string {
+	if rcode == dns.RcodeBadVers {
+		return "BADVERS" // miekg/dns calls 16 BADSIG, which it is in TSIG records
+	}
+	if name, ok := dns.RcodeToString[rcode]; ok {
+		return name
+	}
+	return "RCODE" + strconv.Itoa(rcode)
 }

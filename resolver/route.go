@@ -28,6 +28,7 @@ type routes struct {
 func newRoutes(all []Route) routes {
 	r := routes{byZone: make(map[string]*Route)}
 	for _, route := range all {
+		route.Upstreams = route.Upstreams[:min(len(route.Upstreams), maxUpstreams)] // as many as there is time for, and more
 		if len(route.Zone) == 1 {
 			r.root = &route
 			continue

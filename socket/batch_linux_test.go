@@ -245,3 +245,58 @@ func TestListeningSocketsAreNotFragmentedByForgedICMP(t *testing.T) {
 		t.Errorf("IP_MTU_DISCOVER: got %d and %v, want %d", got, err, unix.IP_PMTUDISC_OMIT)
 	}
 }
+
+func TestWhatHadArrivedBeforeStopIsAnswered(t *testing.T) {
+	t.Parallel()
+	c := bind(t)
+	asker := newClient(t, "127.0.0.1:0")
+	const packets = 3*BatchSize + 1
+	for i := range packets {
+		asker.send(c.LocalAddr(), fmt.Sprintf("packet %d", i))
+	}
+	c.Stop()
+	serve(t, c, echo)()
+	for i := range packets {
+		asker.want(fmt.Sprintf("packet %d", i), c.LocalAddr())
+	}
+}
+
+// The kernel spreads clients over the sockets that share a port; one that has stopped must not get any.
+func TestStoppedSocketLeavesItsClientsToTheOthers(t *testing.T) {
+	t.Parallel()
+	for _, addr := range []string{"127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"} {
+		t.Run(addr, func(t *testing.T) {
+			t.Parallel()
+			bound := netip.MustParseAddrPort(addr)
+			if bound.Addr().Is6() && !canBind("[::1]:0") {
+				t.Skip("no IPv6 here")
+			}
+			var sharing []Conn
+			for i := range 3 {
+				c, err := Listen(t.Context(), bound, true)
+				if err != nil {
+					t.Fatalf("bind %v: %v", bound, err)
+				}
+				bound = c.LocalAddr()
+				sharing = append(sharing, c)
+				serve(t, c, func(packets []Packet) {
+					for n := range packets {
+						packets[n].Out = fmt.Append(packets[n].Out, i)
+					}
+				})
+			}
+			sharing[1].Stop()
+			asked := bound
+			if bound.Addr().IsUnspecified() {
+				asked = netip.AddrPortFrom(loopbackOf(bound.Addr()), bound.Port())
+			}
+			for range 50 { // each on a port of its own
+				asker := newClient(t, netip.AddrPortFrom(asked.Addr(), 0).String())
+				asker.send(asked, "question")
+				if got, _ := asker.receive(); got != "0" && got != "2" {
+					t.Errorf("got an answer from socket %s, which has stopped", got)
+				}
+			}
+		})
+	}
+}

@@ -76,7 +76,8 @@ func (c *batchConn) Serve(handle func([]Packet)) error {
 		case errors.Is(err, net.ErrClosed):
 			return nil
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			return c.raw.Control(r.finish)
+			_ = c.raw.Control(r.finish) // nothing to finish when it has been closed since
+			return nil
 		default:
 			return err
 		}

@@ -317,19 +317,39 @@ func TestSendDuringServe(t *testing.T) {
 
 func TestStopEndsServeButNotSend(t *testing.T) {
 	t.Parallel()
-	eachConn(t, "127.0.0.1:0", func(t *testing.T, c Conn) {
-		peers := make(chan Peer, 1)
-		ended := serve(t, c, func(packets []Packet) { peers <- packets[0].Peer })
-		asker := newClient(t, "127.0.0.1:0")
-		asker.send(c.LocalAddr(), "question")
-		peer := <-peers
-		c.Stop()
-		ended()
-		if err := c.Send([]byte("answer"), peer); err != nil {
-			t.Errorf("Send after Stop: got %v, want nil", err)
-		}
-		asker.want("answer", c.LocalAddr())
-	})
+	for _, addr := range []string{"127.0.0.1:0", "0.0.0.0:0", "[::1]:0", "[::]:0"} {
+		t.Run(addr, func(t *testing.T) {
+			t.Parallel()
+			eachConn(t, addr, func(t *testing.T, c Conn) {
+				peers := make(chan Peer, 1)
+				ended := serve(t, c, func(packets []Packet) { peers <- packets[0].Peer })
+				asked := c.LocalAddr()
+				if asked.Addr().IsUnspecified() {
+					asked = netip.AddrPortFrom(loopbackOf(asked.Addr()), asked.Port())
+				}
+				asker := newClient(t, netip.AddrPortFrom(asked.Addr(), 0).String())
+				asker.send(asked, "question")
+				peer := <-peers
+				c.Stop()
+				ended()
+				if err := c.Send([]byte("answer"), peer); err != nil {
+					t.Errorf("Send after Stop: got %v, want nil", err)
+				}
+				asker.want("answer", asked)
+			})
+		})
+	}
+}
+
+// loopbackOf is an address that a client may ask a wildcard at: on Linux one that isn't the first.
+func loopbackOf(family netip.Addr) netip.Addr {
+	switch {
+	case family.Is6():
+		return netip.IPv6Loopback()
+	case runtime.GOOS == "linux":
+		return netip.MustParseAddr("127.0.0.2")
+	}
+	return netip.MustParseAddr("127.0.0.1")
 }
 
 func TestStopBeforeServeEndsIt(t *testing.T) {

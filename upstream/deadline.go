@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// The wheel of deadlines: an exchange that is not done is told so at most tick late.
+// The wheel of deadlines: an exchange that is not done is told so at most two ticks late, one since a slot is as long
+// and one until the next is looked at.
 const (
 	tick  = 10 * time.Millisecond
 	slots = 1024 // ticks; further off than any timeout of an exchange
@@ -47,7 +48,7 @@ func (d *Deadlines) add(a attempt, t time.Time) {
 	if d.count == 0 {
 		d.last = max(d.last, d.ticks(time.Now())-1) // nothing was told while the wheel was empty
 	}
-	// The tick after t, so that nothing ends early; within the wheel, so that it ends at all.
+	// The tick after t, so that nothing ends early; but within the wheel.
 	at := min(max(d.ticks(t)+1, d.last+1), d.last+slots-1)
 	root := &d.ring[at%slots]
 	x.timer = timer{next: root, prev: root.prev, attempt: a}

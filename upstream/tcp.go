@@ -3,6 +3,7 @@ package upstream
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -11,19 +12,36 @@ import (
 	"notyet/wire"
 )
 
-// askTCP makes an attempt over TCP in a goroutine of its own.
+var (
+	errHungUp    = errors.New("closed the connection without a whole reply")
+	errTruncated = errors.New("truncated reply over TCP")
+)
+
+// askTCP makes an attempt over TCP.
 func (u *Upstream) askTCP(x *Exchange) {
+	if err := u.startTCP(x); err != nil {
+		x.finish(nil, err)
+	}
+}
+
+// startTCP starts an attempt in a goroutine of its own.
+func (u *Upstream) startTCP(x *Exchange) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.ctx.Err() != nil {
+		return ErrStopped
+	}
 	select {
 	case u.tcp <- struct{}{}:
 	default:
-		x.finish(nil, ErrBusy)
-		return
+		return ErrBusy
 	}
 	u.tcpWG.Go(func() {
 		reply, err := u.exchangeTCP(x)
 		<-u.tcp
 		x.finish(reply, err)
 	})
+	return nil
 }
 
 func (u *Upstream) exchangeTCP(x *Exchange) ([]byte, error) {
@@ -49,18 +67,32 @@ func (u *Upstream) exchangeTCP(x *Exchange) ([]byte, error) {
 		if err != nil {
 			return nil, u.tcpError(err)
 		}
-		if len(reply) >= wire.HeaderLen && [2]byte(reply) == [2]byte(x.Query) && wire.MatchesQuestion(reply, x.Name, x.Type) {
-			return reply, nil
+		if len(reply) < wire.HeaderLen || [2]byte(reply) != [2]byte(x.Query) || !wire.MatchesQuestion(reply, x.Name, x.Type) {
+			u.meter.ignored.Inc()
+			continue
 		}
-		u.meter.ignored.Inc()
+		if wire.Flags(binary.BigEndian.Uint16(reply[2:])).Has(wire.TC) {
+			return nil, errTruncated
+		}
+		return reply, nil
 	}
 }
 
+// tcpError says in few words what was wrong with a connection: clients get to see them, but not our addresses.
 func (u *Upstream) tcpError(err error) error {
-	if u.ctx.Err() != nil {
+	var timeout net.Error
+	var op *net.OpError
+	switch {
+	case u.ctx.Err() != nil:
 		return ErrStopped
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return ErrTimeout
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errHungUp
+	case errors.As(err, &op):
+		return op.Err
 	}
-	return timeoutError(err)
+	return err
 }
 
 // readMessage reads one message with its length before it (RFC 1035, section 4.2.2).

@@ -15,10 +15,10 @@ import (
 // else, and bound to a port of the kernel's choice.
 type source struct {
 	upstream *Upstream
-	conn     *socket.Connected
 	opened   time.Time
 
 	mu      sync.Mutex // guards all below
+	conn    *socket.Connected
 	pending map[uint16]*Exchange
 	sent    int
 	seq     uint64
@@ -63,17 +63,29 @@ func (s *slot) current(u *Upstream, now time.Time) (*source, error) {
 		s.source.retire()
 		s.source = nil
 	}
-	if u.ctx.Err() != nil {
-		return nil, ErrStopped
-	}
-	fresh := &source{upstream: u, opened: now, pending: make(map[uint16]*Exchange)}
-	conn, err := u.config.Group.Dial(u.config.Addr, fresh)
+	fresh, err := u.openSource(now)
+	s.source = fresh
+	return fresh, err
+}
+
+// openSource opens a socket, unless the upstream is closed.
+func (u *Upstream) openSource(now time.Time) (*source, error) {
+	s := &source{upstream: u, opened: now, pending: make(map[uint16]*Exchange)}
+	s.mu.Lock() // something may be received before Dial returns
+	defer s.mu.Unlock()
+	conn, err := u.config.Group.Dial(u.config.Addr, s)
 	if err != nil {
 		return nil, err
 	}
-	fresh.conn = conn
-	s.source = fresh
-	return fresh, nil
+	s.conn = conn
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.ctx.Err() != nil {
+		conn.Close()
+		return nil, ErrStopped
+	}
+	u.open[s] = struct{}{}
+	return s, nil
 }
 
 func (s *source) isRetired() bool {
@@ -91,9 +103,13 @@ func (s *source) retire() {
 }
 
 func (s *source) closeIfDoneLocked() {
-	if s.retired && len(s.pending) == 0 {
-		s.conn.Close()
+	if !s.retired || len(s.pending) > 0 {
+		return
 	}
+	s.conn.Close()
+	s.upstream.mu.Lock()
+	defer s.upstream.mu.Unlock()
+	delete(s.upstream.open, s)
 }
 
 // send sends the query under an id that nothing else is pending under here.

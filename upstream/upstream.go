@@ -5,8 +5,9 @@ package upstream
 import (
 	"context"
 	"errors"
-	"net"
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -56,10 +57,13 @@ type Upstream struct {
 	meter  meter
 	pool   [poolSize]slot
 
-	tcp   chan struct{} // a place for each exchange over TCP
-	ctx   context.Context
-	stop  context.CancelFunc
-	tcpWG sync.WaitGroup
+	tcp chan struct{} // a place for each exchange over TCP
+	ctx context.Context
+
+	mu    sync.Mutex           // guards all below, and is held when ctx is ended: nothing is added to them afterwards
+	stop  context.CancelFunc   // ends ctx
+	open  map[*source]struct{} // whose sockets aren't closed, those that are retired included
+	tcpWG sync.WaitGroup       // exchanges over TCP
 }
 
 // slot has the socket that its queries are sent from at the moment.
@@ -70,7 +74,7 @@ type slot struct {
 
 // New makes an upstream. Close ends what it started.
 func New(config Config) *Upstream {
-	u := &Upstream{config: config, name: Name(config.Addr, config.TCP), tcp: make(chan struct{}, maxTCP)}
+	u := &Upstream{config: config, name: Name(config.Addr, config.TCP), tcp: make(chan struct{}, maxTCP), open: make(map[*source]struct{})}
 	u.meter = config.Metrics.meter(u.name)
 	u.ctx, u.stop = context.WithCancel(context.Background())
 	return u
@@ -88,16 +92,12 @@ func (u *Upstream) String() string { return u.name }
 
 // Close ends exchanges over TCP and closes the sockets; what is under way over UDP is told ErrStopped.
 func (u *Upstream) Close() {
+	u.mu.Lock()
 	u.stop()
-	for i := range u.pool {
-		s := &u.pool[i]
-		s.mu.Lock()
-		source := s.source
-		s.source = nil
-		s.mu.Unlock()
-		if source != nil {
-			source.fail(ErrStopped)
-		}
+	open := slices.Collect(maps.Keys(u.open))
+	u.mu.Unlock()
+	for _, s := range open {
+		s.fail(ErrStopped)
 	}
 	u.tcpWG.Wait()
 }
@@ -148,13 +148,4 @@ func (x *Exchange) limit(now time.Time) time.Time {
 func (x *Exchange) finish(reply []byte, err error) {
 	x.upstream.meter.observe(reply, err, time.Since(x.started))
 	x.Done(reply, err)
-}
-
-// timeoutError turns the many ways of saying so into ErrTimeout.
-func timeoutError(err error) error {
-	var ne net.Error
-	if errors.As(err, &ne) && ne.Timeout() {
-		return ErrTimeout
-	}
-	return err
 }

@@ -1,0 +1,143 @@
+package upstream
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"notyet/upstream/upstreamtest"
+)
+
+func openFiles(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skipf("no /proc here: %v", err)
+	}
+	return len(entries)
+}
+
+// Not parallel: it counts what the whole process has.
+func TestCloseLeavesNoSocketAndNoGoroutine(t *testing.T) {
+	s := upstreamtest.New(t, func(q *upstreamtest.Query) {
+		switch {
+		case q.TCP, q.Wire[1]&3 == 0:
+			q.Deny()
+		case q.Wire[1]&3 == 1:
+			q.Truncate()
+		}
+	})
+	under := newUnder(t)
+	use := func() {
+		u := New(Config{Addr: s.Addr, Group: under.group, Deadlines: under.deadlines, Metrics: NewMetrics()})
+		var all []<-chan result
+		for range 500 {
+			all = append(all, start(t, u, "www.example.com.", soon))
+		}
+		for _, done := range all[:250] {
+			finished(t, done)
+		}
+		u.Close()
+		for _, done := range all[250:] {
+			finished(t, done)
+		}
+	}
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // it would close what was forgotten
+	use()                                            // the runtime opens some of its own
+	settle(t)
+	files, goroutines := openFiles(t), runtime.NumGoroutine()
+	use()
+	settle(t)
+	if got := openFiles(t); got > files {
+		t.Errorf("got %d descriptors afterwards, want %d", got, files)
+	}
+	if got := runtime.NumGoroutine(); got > goroutines {
+		t.Errorf("got %d goroutines afterwards, want %d", got, goroutines)
+	}
+}
+
+// settle waits until the server's connections have ended: it learns of that by itself.
+func settle(t *testing.T) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	files, stable := -1, 0
+	for stable < 20 && time.Now().Before(deadline) {
+		now := openFiles(t)
+		if now == files {
+			stable++
+		} else {
+			files, stable = now, 0
+		}
+		<-time.After(time.Millisecond)
+	}
+}
+
+func TestABusyUpstreamHasABoundedNumberOfSockets(t *testing.T) {
+	s := upstreamtest.New(t, func(q *upstreamtest.Query) { q.Deny() })
+	u := newUpstream(t, s.Addr)
+	before := openFiles(t)
+	for range 3 * maxSocketQueries {
+		ask(t, u, "www.example.com.", patience)
+	}
+	if got := openFiles(t) - before; got > poolSize {
+		t.Errorf("got %d sockets after %d queries one by one, want at most %d", got, 3*maxSocketQueries, poolSize)
+	}
+}
+
+// answerRaw answers every query with the question itself, without allocating.
+func answerRaw(t *testing.T) netip.AddrPort {
+	t.Helper()
+	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	t.Cleanup(func() {
+		c.Close()
+		<-ended
+	})
+	go func() {
+		defer close(ended)
+		b := make([]byte, 512)
+		for {
+			n, client, err := c.ReadFromUDPAddrPort(b)
+			if err != nil {
+				return
+			}
+			b[2] |= 0x80 // QR
+			_, _ = c.WriteToUDPAddrPort(b[:n], client)
+		}
+	}()
+	return c.LocalAddr().(*net.UDPAddr).AddrPort()
+}
+
+func TestExchangeDoesNotAllocate(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	u := newUpstream(t, answerRaw(t))
+	x := question(t, "www.example.com.", dns.TypeA, time.Hour)
+	done := make(chan error, 1)
+	x.Done = func(_ []byte, err error) { done <- err }
+	// The sockets, one allocation each now and then, are open from here on.
+	for i := range u.pool {
+		if _, err := u.pool[i].current(u, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := testing.AllocsPerRun(2000, func() {
+		u.Ask(x)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	})
+	if got != 0 {
+		t.Errorf("got %v allocations per exchange, want 0", got)
+	}
+}
