@@ -39,6 +39,7 @@ type queryLog struct {
 
 // line is a question and what became of it.
 type line struct {
+	at     time.Time
 	qname  string
 	qtype  uint16
 	rcode  int
@@ -60,10 +61,11 @@ func (l *queryLog) record(q *wire.Query, e *cache.Entry, client netip.AddrPort, 
 	if l.denialsOnly && !e.Kind().Negative() {
 		return
 	}
+	now := time.Now()
 	select {
 	case l.lines <- line{
-		qname: wire.String(q.Name), qtype: q.Type, rcode: e.Rcode(), kind: e.Kind(),
-		client: client, proto: proto, cached: cached, took: time.Since(started),
+		at: now, qname: wire.String(q.Name), qtype: q.Type, rcode: e.Rcode(), kind: e.Kind(),
+		client: client, proto: proto, cached: cached, took: now.Sub(started),
 	}:
 	default:
 		l.lost.Add(1)
@@ -85,8 +87,10 @@ func (l *queryLog) run(ctx context.Context) {
 	}
 }
 
+// write writes a line whatever level the log is at: it was asked for by itself.
 func (l *queryLog) write(n line) {
-	l.log.LogAttrs(context.Background(), slog.LevelInfo, "query",
+	record := slog.NewRecord(n.at, slog.LevelInfo, "query", 0)
+	record.AddAttrs(
 		slog.String("qname", n.qname),
 		slog.String("qtype", dns.Type(n.qtype).String()),
 		slog.String("rcode", rcodeName(n.rcode)),
@@ -95,6 +99,7 @@ func (l *queryLog) write(n line) {
 		slog.String("proto", n.proto),
 		slog.Bool("cached", n.cached),
 		slog.Duration("took", n.took))
+	_ = l.log.Handler().Handle(context.Background(), record) // there is nowhere else to tell it
 }
 
 // drops is how many lines were lost; nil is a log that is off.
