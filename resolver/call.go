@@ -2,7 +2,6 @@ package resolver
 
 import (
 	"errors"
-	"strconv"
 	"time"
 
 	"github.com/miekg/dns"
@@ -142,7 +141,7 @@ func (c *call) done(reply []byte, err error) {
 	}
 	switch c.reply.Kind {
 	case wire.Failure:
-		c.failed(dns.ExtendedErrorCodeOther, rcodeName(c.reply.Rcode))
+		c.failed(dns.ExtendedErrorCodeOther, wire.RcodeName(c.reply.Rcode))
 		if c.reply.EDE != nil {
 			c.servfail = append([]byte(nil), c.reply.EDE...)
 		}
@@ -173,14 +172,4 @@ func (c *call) giveUp() {
 		e = c.resolver.config.Cache.PutFailure(c.key, e, time.Now())
 	}
 	c.resolver.end(c, e)
-}
-
-func rcodeName(rcode int) string {
-	if rcode == dns.RcodeBadVers {
-		return "BADVERS" // miekg/dns calls 16 BADSIG, which it is in TSIG records
-	}
-	if name, ok := dns.RcodeToString[rcode]; ok {
-		return name
-	}
-	return "RCODE" + strconv.Itoa(rcode)
 }

@@ -25,7 +25,7 @@ func TestOneExchangeForAllWhoAskTheSame(t *testing.T) {
 			all = append(all, b.start("www.example.com. A"))
 			time.Sleep(time.Microsecond)
 		}
-		if got := b.UnderWay(); got != 1000 {
+		if got := b.queries.Load(); got != 1000 {
 			t.Errorf("got %d queries under way, want 1000", got)
 		}
 		for i, done := range all {

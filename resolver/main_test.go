@@ -218,12 +218,9 @@ func (b *bed) start(text string) <-chan answer {
 	q, asked := b.question(text)
 	done := make(chan answer, 8)
 	began := time.Now()
-	q.Done = func(e *cache.Entry) {
-		got := answer{b.text(e, &asked), time.Since(began)}
-		clear(q.Key.Name) // the asker's again
-		done <- got
-	}
+	q.Done = func(e *cache.Entry) { done <- answer{b.text(e, &asked), time.Since(began)} }
 	b.Serve(&q)
+	clear(q.Key.Name) // the asker's again
 	return done
 }
 
@@ -279,7 +276,7 @@ func (b *bed) text(e *cache.Entry, asked *wire.Query) string {
 // idle reports what is still under way.
 func (b *bed) idle() {
 	b.t.Helper()
-	if q, x := b.UnderWay(), b.exchanges.Load(); q != 0 || x != 0 {
+	if q, x := b.queries.Load(), b.exchanges.Load(); q != 0 || x != 0 {
 		b.t.Errorf("got %d queries and %d exchanges under way, want none", q, x)
 	}
 	for i := range b.shards {

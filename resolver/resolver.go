@@ -67,9 +67,6 @@ func New(config Config) *Resolver {
 // Answered is closed once an upstream has replied.
 func (r *Resolver) Answered() <-chan struct{} { return r.answered }
 
-// UnderWay is how many queries wait for an answer.
-func (r *Resolver) UnderWay() int { return int(r.queries.Load()) }
-
 // Serve takes a query that the cache can't answer. It owns q until it calls q.Done.
 func (r *Resolver) Serve(q *Query) {
 	if r.loops.isProbe(q.Key.Name) {

@@ -188,6 +188,7 @@ func (b *bed) startOwn(t *testing.T, text string, answers, failures *atomic.Int6
 		}
 	}
 	b.Serve(&q)
+	clear(q.Key.Name) // the asker's again
 	return done
 }
 

@@ -102,8 +102,8 @@ func TestQuestionsUnderWayHoldNoGoroutine(t *testing.T) {
 		q.Done = func(*cache.Entry) { under.Done() }
 		b.Serve(&q)
 	}
-	if got := runtime.NumGoroutine() - before; got > 10 || b.UnderWay() != questions {
-		t.Errorf("with %d of %d questions under way: got %d goroutines more, want at most 10", b.UnderWay(), questions, got)
+	if got := runtime.NumGoroutine() - before; got > 10 || b.queries.Load() != questions {
+		t.Errorf("with %d of %d questions under way: got %d goroutines more, want at most 10", b.queries.Load(), questions, got)
 	}
 	up.Close()
 	under.Wait()

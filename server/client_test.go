@@ -147,7 +147,7 @@ func render(m *dns.Msg) string {
 	if m.Opcode != dns.OpcodeQuery {
 		b.WriteString(strconv.Itoa(m.Opcode) + " ")
 	}
-	b.WriteString(rcodeName(m.Rcode))
+	b.WriteString(wire.RcodeName(m.Rcode))
 	for _, flag := range []struct {
 		name string
 		set  bool

@@ -1,12 +1,13 @@
 package server
 
 import (
-	"strconv"
 	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"notyet/wire"
 )
 
 // rcodes is how many rcodes are told apart: all that RFC 6895 names.
@@ -131,7 +132,7 @@ func (m *meter) collectReplies(ch chan<- prometheus.Metric, counter func(*promet
 			n += t.rcodes[rcode].Load()
 		}
 		if n > 0 || rcode <= dns.RcodeRefused {
-			counter(descResponses, n, rcodeName(rcode))
+			counter(descResponses, n, wire.RcodeName(rcode))
 		}
 	}
 	var count uint64
@@ -149,14 +150,4 @@ func (m *meter) collectReplies(ch chan<- prometheus.Metric, counter func(*promet
 		sum += time.Duration(t.sum.Load())
 	}
 	ch <- prometheus.MustNewConstHistogram(descSeconds, count, sum.Seconds(), cumulative)
-}
-
-func rcodeName(rcode int) string {
-	if rcode == dns.RcodeBadVers {
-		return "BADVERS" // miekg/dns calls 16 BADSIG, which it is in TSIG records
-	}
-	if name, ok := dns.RcodeToString[rcode]; ok {
-		return name
-	}
-	return "RCODE" + strconv.Itoa(rcode)
 }

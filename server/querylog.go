@@ -93,7 +93,7 @@ func (l *queryLog) write(n line) {
 	record.AddAttrs(
 		slog.String("qname", n.qname),
 		slog.String("qtype", dns.Type(n.qtype).String()),
-		slog.String("rcode", rcodeName(n.rcode)),
+		slog.String("rcode", wire.RcodeName(n.rcode)),
 		slog.String("kind", n.kind.String()),
 		slog.String("client", n.client.String()),
 		slog.String("proto", n.proto),

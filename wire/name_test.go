@@ -148,6 +148,7 @@ func TestCompressedNames(t *testing.T) {
 		}
 		return s
 	}
+	to256 := strings.Repeat("\x00", 256-HeaderLen)
 	label := "\x3f" + strings.Repeat("a", 63)
 	long := string(longName(100))
 	for _, tt := range []struct {
@@ -170,7 +171,8 @@ func TestCompressedNames(t *testing.T) {
 		{"pointer to the beginning", "\x03com\x00", at(-HeaderLen), ""},
 		{"pointer to a pointer forwards", "\x01a" + at(4), "\x01b" + at(0), ""},
 		{"pointer to a pointer back here", at(2), at(0), ""},
-		{"pointer to a label that runs into the pointer", "\x02a", at(0), ""},
+		{"pointer to a label that runs into the pointer", to256 + "\x02a", "\xc1\x00", ""},
+		{"pointer to a pointer that runs into the pointer", to256 + "\xc0", "\xc1\x00", ""},
 		{"pointer to a label that ends where the pointer begins", "\x01a", at(0) + "\x00", ""},
 		{"pointer to half a pointer", "\xc0", at(0), ""},
 		{"pointer to garbage", "\x45", at(0), ""},
