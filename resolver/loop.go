@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,7 +20,7 @@ import (
 // probeInterval is the least time between two probes of the same upstream.
 const probeInterval = 10 * time.Second
 
-// A probe's name is a label of a token that only this process knows and a number, then probeLabel, then the zone of the
+// A probe's name is a label of a token that this process made and a random number, then probeLabel, then the zone of the
 // route. It is made for one use: no cache on the way has an answer to it.
 const (
 	tokenLen   = 16 // hexadecimal digits
@@ -35,8 +36,7 @@ type loops struct {
 	token [tokenLen]byte
 	count atomic.Int32 // upstreams that loop; written with the lock held
 
-	mu     sync.Mutex // guards all below
-	number uint32
+	mu     sync.Mutex            // guards all below
 	under  map[uint32]*probe     // number → probe under way
 	states map[string]*loopState // by upstream
 }
@@ -127,8 +127,7 @@ func (l *loops) begin(up Upstream, zone []byte, now time.Time) *probe {
 		return nil
 	}
 	s.next = now.Add(probeInterval)
-	l.number++
-	p := &probe{upstream: up, number: l.number}
+	p := &probe{upstream: up, number: mathrand.Uint32()} // one upstream can't speak for another
 	name := append([]byte{tokenLen + numberLen}, l.token[:]...)
 	name = hex.AppendEncode(name, binary.BigEndian.AppendUint32(nil, p.number))
 	name = append(append(name, probeLabel...), zone...)
