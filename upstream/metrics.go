@@ -15,6 +15,7 @@ type Metrics struct {
 	queries *prometheus.CounterVec
 	seconds *prometheus.HistogramVec
 	up      *prometheus.GaugeVec
+	sockets *prometheus.GaugeVec
 }
 
 // NewMetrics makes the collectors.
@@ -33,12 +34,16 @@ func NewMetrics() *Metrics {
 			Name: "notyet_upstream_up",
 			Help: "Whether the last exchange with an upstream brought a reply.",
 		}, []string{"upstream"}),
+		sockets: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "notyet_upstream_sockets",
+			Help: "Open UDP sockets to an upstream: at most 64 that are asked from, and those that wait for a last reply.",
+		}, []string{"upstream"}),
 	}
 }
 
 // Collectors returns the collectors.
 func (m *Metrics) Collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.queries, m.seconds, m.up}
+	return []prometheus.Collector{m.queries, m.seconds, m.up, m.sockets}
 }
 
 // meter is one upstream's part of the metrics, looked up once.
@@ -46,7 +51,7 @@ type meter struct {
 	answered, negative, failed, timeout, unreachable, busy prometheus.Counter
 	truncated, ignored                                     prometheus.Counter
 	seconds                                                prometheus.Observer
-	up                                                     prometheus.Gauge
+	up, sockets                                            prometheus.Gauge
 }
 
 func (m *Metrics) meter(upstream string) meter {
@@ -57,7 +62,7 @@ func (m *Metrics) meter(upstream string) meter {
 		answered: result("answered"), negative: result("nxdomain"), failed: result("failed"), timeout: result("timeout"),
 		unreachable: result("unreachable"), busy: result("busy"),
 		truncated: result("truncated"), ignored: result("ignored"),
-		seconds: m.seconds.WithLabelValues(upstream), up: up,
+		seconds: m.seconds.WithLabelValues(upstream), up: up, sockets: m.sockets.WithLabelValues(upstream),
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"notyet/upstream/upstreamtest"
 )
@@ -43,9 +44,15 @@ func TestCloseLeavesNoSocketAndNoGoroutine(t *testing.T) {
 		for _, done := range all[:250] {
 			finished(t, done)
 		}
+		if got := testutil.ToFloat64(u.meter.sockets); got < poolSize/2 {
+			t.Errorf("busy: got %v open sockets in the metric, want about %d", got, poolSize)
+		}
 		u.Close()
 		for _, done := range all[250:] {
 			finished(t, done)
+		}
+		if got := testutil.ToFloat64(u.meter.sockets); got != 0 {
+			t.Errorf("after Close: got %v open sockets in the metric, want 0", got)
 		}
 	}
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // it would close what was forgotten

@@ -85,6 +85,7 @@ func (u *Upstream) openSource(now time.Time) (*source, error) {
 		return nil, ErrStopped
 	}
 	u.open[s] = struct{}{}
+	u.meter.sockets.Set(float64(len(u.open)))
 	return s, nil
 }
 
@@ -110,6 +111,7 @@ func (s *source) closeIfDoneLocked() {
 	s.upstream.mu.Lock()
 	defer s.upstream.mu.Unlock()
 	delete(s.upstream.open, s)
+	s.upstream.meter.sockets.Set(float64(len(s.upstream.open)))
 }
 
 // send sends the query under an id that nothing else is pending under here.
