@@ -35,7 +35,7 @@ var (
 	ErrTimeout = errors.New("timeout")
 	// ErrBusy means that too much is under way with this upstream.
 	ErrBusy = errors.New("too many exchanges under way")
-	// ErrStopped means that the upstream's Run has ended.
+	// ErrStopped means that the upstream is closed.
 	ErrStopped = errors.New("stopped")
 )
 
