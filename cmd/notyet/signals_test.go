@@ -4,12 +4,12 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // waitTwice is a program that the first signal does not end.
@@ -18,7 +18,7 @@ func waitTwice() {
 	fmt.Println("waiting")
 	<-ctx.Done()
 	fmt.Println("stopping")
-	time.Sleep(10 * time.Second)
+	_, _ = io.Copy(io.Discard, os.Stdin) // until the test is gone
 }
 
 func TestFirstSignalCancelsAndSecondEndsTheProcess(t *testing.T) {
@@ -29,11 +29,18 @@ func TestFirstSignalCancelsAndSecondEndsTheProcess(t *testing.T) {
 	for _, sig := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
 		t.Run(sig.String(), func(t *testing.T) {
 			t.Parallel()
-			cmd := exec.CommandContext(t.Context(), "interruptible")
+			ctx, cancel := context.WithTimeout(t.Context(), patience) // kills it if nothing else does
+			defer cancel()
+			cmd := exec.CommandContext(ctx, "interruptible")
 			out, err := cmd.StdoutPipe()
 			if err != nil {
 				t.Fatal(err)
 			}
+			in, err := cmd.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer in.Close()
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
@@ -46,7 +53,8 @@ func TestFirstSignalCancelsAndSecondEndsTheProcess(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if err := cmd.Wait(); err == nil || cmd.ProcessState.ExitCode() != -1 {
+			_ = cmd.Wait() // its state says more
+			if status := cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != sig {
 				t.Errorf("after the second %v: %v, want the process ended by it", sig, cmd.ProcessState)
 			}
 		})
