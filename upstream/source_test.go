@@ -1,0 +1,180 @@
+package upstream
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"notyet/upstream/upstreamtest"
+)
+
+func TestIDsAndPortsAreRandom(t *testing.T) {
+	t.Parallel()
+	const queries = 2000
+	type seen struct {
+		id   uint16
+		port uint16
+	}
+	arrived := make(chan seen, queries)
+	s := upstreamtest.New(t, func(q *upstreamtest.Query) {
+		arrived <- seen{binary.BigEndian.Uint16(q.Wire), q.Client.Port()}
+		q.Deny()
+	})
+	u := newUpstream(t, s.Addr)
+	ids, ports := make(map[uint16]bool), make(map[uint16]int)
+	var high, low [16]int
+	steps := 0 // from one id to the next, by one
+	var last uint16
+	for range queries {
+		ask(t, u, "www.example.com.", patience)
+		got := <-arrived
+		ids[got.id] = true
+		ports[got.port]++
+		high[got.id>>12]++
+		low[got.id&0xF]++
+		if got.id == last+1 || got.id == last-1 {
+			steps++
+		}
+		last = got.id
+	}
+	// Of 2,000 even draws from 65,536 about 1,970 are different, and each sixteenth gets 125, give or take 11.
+	if len(ids) < 1900 {
+		t.Errorf("got %d different ids in %d queries, want at least 1900", len(ids), queries)
+	}
+	for i := range 16 {
+		if high[i] < 60 || high[i] > 190 || low[i] < 60 || low[i] > 190 {
+			t.Errorf("sixteenth %d: got %d ids by the upper bits and %d by the lower, want 60 to 190", i, high[i], low[i])
+		}
+	}
+	if steps > 5 {
+		t.Errorf("got %d ids next to the one before, want hardly any", steps)
+	}
+	if len(ports) < 32 {
+		t.Errorf("got %d source ports, want at least 32", len(ports))
+	}
+	for port, n := range ports {
+		if n > queries/8 {
+			t.Errorf("port %d was used for %d of %d queries, want them spread", port, n, queries)
+		}
+	}
+}
+
+// sourceOf returns a source that queries may be sent from, and a function that sends one.
+func sourceOf(t *testing.T, u *Upstream) (*source, func(qname string) <-chan result) {
+	t.Helper()
+	s, err := u.pool[0].current(u, time.Now())
+	if err != nil {
+		t.Fatalf("open a socket: %v", err)
+	}
+	return s, func(qname string) <-chan result {
+		t.Helper()
+		x := question(t, qname, dns.TypeA, patience)
+		done := make(chan result, 8)
+		x.Done = func(reply []byte, err error) { done <- result{reply: bytes.Clone(reply), err: err} }
+		x.upstream, x.started = u, time.Now()
+		if err := s.send(x); err != nil {
+			t.Fatalf("send %s: %v", qname, err)
+		}
+		return done
+	}
+}
+
+func (s *source) isOpen() bool { return s.conn.LocalAddr().IsValid() }
+
+func TestSocketIsRetiredAfterAThousandQueries(t *testing.T) {
+	t.Parallel()
+	var held *upstreamtest.Query
+	var mu sync.Mutex
+	s := upstreamtest.New(t, func(q *upstreamtest.Query) {
+		if q.Message().Question[0].Name == "held.example.com." {
+			mu.Lock()
+			held = q
+			mu.Unlock()
+			return
+		}
+		q.Deny()
+	})
+	u := newUpstream(t, s.Addr)
+	source, send := sourceOf(t, u)
+	last := send("held.example.com.")
+	for range maxSocketQueries - 1 {
+		if source.isRetired() {
+			t.Fatalf("retired after %d queries, want %d", source.sent, maxSocketQueries)
+		}
+		finished(t, send("www.example.com."))
+	}
+	if !source.isRetired() || !source.isOpen() {
+		t.Errorf("after %d queries: got retired %v, open %v, want both, since one is under way", maxSocketQueries, source.isRetired(), source.isOpen())
+	}
+	if err := source.send(question(t, "www.example.com.", dns.TypeA, patience)); !errors.Is(err, errRetired) {
+		t.Errorf("send: got %v, want %v", err, errRetired)
+	}
+	next, err := u.pool[0].current(u, time.Now())
+	if err != nil || next == source {
+		t.Errorf("got the same socket again (%v), want another", err)
+	}
+	mu.Lock()
+	held.Answer("60 A 192.0.2.1")
+	mu.Unlock()
+	if got := finished(t, last); got.records() != "A 192.0.2.1" {
+		t.Errorf("the one that was under way: got %q, want A 192.0.2.1", got.records())
+	}
+	if source.isOpen() {
+		t.Error("nothing is under way any more: got an open socket, want it closed")
+	}
+}
+
+func TestSocketIsRetiredWhenOld(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	s := upstreamtest.New(t, func(q *upstreamtest.Query) {
+		<-release
+		q.Deny()
+	})
+	u := newUpstream(t, s.Addr)
+	source, send := sourceOf(t, u)
+	done := send("www.example.com.")
+	if same, err := u.pool[0].current(u, source.opened.Add(maxSocketAge-1)); same != source || err != nil {
+		t.Errorf("just below %v: got another socket (%v), want the same", maxSocketAge, err)
+	}
+	if other, err := u.pool[0].current(u, source.opened.Add(maxSocketAge)); other == source || err != nil {
+		t.Errorf("after %v: got the same socket (%v), want another", maxSocketAge, err)
+	}
+	if !source.isOpen() {
+		t.Error("a query is under way: got a closed socket, want it open")
+	}
+	close(release)
+	if got := finished(t, done); got.err != nil {
+		t.Errorf("got %v, want the reply", got.err)
+	}
+	if source.isOpen() {
+		t.Error("nothing is under way any more: got an open socket, want it closed")
+	}
+}
+
+// With most ids taken, the one that is drawn is taken too more often than not.
+func TestQueriesUnderWayHaveDifferentIDs(t *testing.T) {
+	t.Parallel()
+	ids := make(chan uint16, 1)
+	s := upstreamtest.New(t, func(q *upstreamtest.Query) { ids <- binary.BigEndian.Uint16(q.Wire) })
+	u := newUpstream(t, s.Addr)
+	source, send := sourceOf(t, u)
+	busy := &Exchange{upstream: u, Done: func([]byte, error) {}}
+	for id := range 1 << 16 {
+		if id%1000 != 0 {
+			source.pending[uint16(id)] = busy
+		}
+	}
+	for range 60 {
+		send("www.example.com.")
+		if id := <-ids; id%1000 != 0 {
+			t.Errorf("got id %d, which is taken", id)
+		}
+	}
+	clear(source.pending)
+}
