@@ -68,24 +68,28 @@ func checkReply(t *testing.T, query, reply []byte) {
 		}
 		return
 	}
-	var m, q dns.Msg
+	// What a query says is wire's business, which has an oracle of its own: miekg/dns refuses
+	// some that are right, for the rdata of a record behind the question that we step over.
+	var m dns.Msg
+	var q wire.Query
+	err := wire.ParseQuery(query, &q)
 	if err := m.Unpack(reply); err != nil {
 		t.Fatalf("%x: got %x: %v", query, reply, err)
 	}
 	if m.Id != binary.BigEndian.Uint16(query) || !m.Response || m.Authoritative || !m.RecursionAvailable {
 		t.Errorf("%x: got %x, want its id, QR and RA set, AA clear", query, reply)
 	}
-	limit, err := wire.MinUDPSize, q.Unpack(query)
-	if opt := q.IsEdns0(); err == nil && opt != nil {
-		limit = max(limit, min(int(opt.UDPSize()), wire.UDPSize))
+	if len(reply) > q.Limit() {
+		t.Errorf("%x: got %d bytes, want at most %d", query, len(reply), q.Limit())
 	}
-	if len(reply) > limit {
-		t.Errorf("%x: got %d bytes, want at most %d", query, len(reply), limit)
-	}
-	if m.IsEdns0() != nil && err == nil && q.IsEdns0() == nil {
+	if m.IsEdns0() != nil && !q.EDNS.Present {
 		t.Errorf("%x: got an OPT in %x, want none", query, reply)
 	}
-	if m.Rcode == dns.RcodeSuccess && (err != nil || len(m.Question) != 1 || m.Question[0] != q.Question[0]) {
+	if m.Rcode != dns.RcodeSuccess {
+		return
+	}
+	question := dns.Question{Name: wire.String(q.Name), Qtype: q.Type, Qclass: q.Class}
+	if err != nil || len(m.Question) != 1 || m.Question[0] != question {
 		t.Errorf("%x: got %x, want the question", query, reply)
 	}
 }
