@@ -360,7 +360,7 @@ func TestNoTimeToAskAnybody(t *testing.T) {
 		var got string
 		q.Done = func(e *cache.Entry) { got = b.text(e, &asked) }
 		c := b.calls.Get().(*call)
-		c.begin(&q, callHash(&q))
+		c.start(&q, callHash(&q))
 		b.queries.Add(1)
 		b.exchanges.Add(1)
 		time.Sleep(6 * time.Second)

@@ -99,7 +99,7 @@ func (r *Resolver) Serve(q *Query) {
 		return
 	}
 	c := r.calls.Get().(*call)
-	c.begin(q, hash)
+	c.start(q, hash)
 	s.calls[hash] = c
 	s.mu.Unlock()
 	c.next()
@@ -116,7 +116,7 @@ func callHash(q *Query) uint64 {
 // shed refuses a query: better that than to lose the others.
 func (r *Resolver) shed(q *Query) {
 	r.meter.shed.Inc()
-	r.finish(q, cache.Failure(q.Key, ede(dns.ExtendedErrorCodeOther, "notyet: too many questions under way")))
+	r.finish(q, cache.Failure(q.Key, tooMuch()))
 }
 
 // finish answers a query.
@@ -148,6 +148,10 @@ func (r *Resolver) end(c *call, e *cache.Entry) {
 
 func (r *Resolver) sawReply() {
 	r.answeredOnce.Do(func() { close(r.answered) })
+}
+
+func tooMuch() []byte {
+	return ede(dns.ExtendedErrorCodeOther, "notyet: too many questions under way")
 }
 
 // ede makes an extended DNS error with a text for people (RFC 8914).
