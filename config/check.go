@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strconv"
 )
 
 // Check reports the faults that show only when all values are known, one line each. Load has found those of a file;
@@ -37,22 +36,66 @@ func (c Config) faults(local []netip.Addr) []fault {
 		zones[route.Zone] = true
 		faults = append(faults, c.upstreamFaults(key+".upstreams", route.Upstreams, local)...)
 	}
+	faults = append(faults, c.watchFaults(local)...)
+	return append(faults, c.Notify.faults()...)
+}
+
+func (c Config) watchFaults(local []netip.Addr) []fault {
+	const (
+		most        = 1000 // a label each in metrics
+		mostServers = 13   // as many as the root has, and as a delegation without EDNS has room for
+	)
+	if n := len(c.Watch); n > most {
+		return []fault{tooMany("watch", n, "watches", most)}
+	}
+	var faults []fault
+	zones := make(map[string]bool)
+	for i, watch := range c.Watch {
+		key := fmt.Sprintf("watch[%d]", i)
+		if zones[watch.Zone] {
+			faults = append(faults, duplicate(key+".zone", watch.Zone))
+		}
+		zones[watch.Zone] = true
+		servers := make([]Upstream, len(watch.Authorities))
+		for j, addr := range watch.Authorities {
+			servers[j] = Upstream{Addr: addr}
+		}
+		faults = append(faults, c.serverFaults(key+".authorities", servers, mostServers, local)...)
+	}
 	return faults
 }
 
-// maxUpstreams is far more than 5 s are enough to ask.
-const maxUpstreams = 64
+func (n Notify) faults() []fault {
+	var faults []fault
+	if len(n.Keys) > 0 && len(n.Allow) == 0 {
+		faults = append(faults, fault{key: "notify.allow",
+			remedy: "name the sources too, such as 192.0.2.0/24: a key alone lets nobody in"})
+	}
+	names := make(map[string]bool)
+	for i, key := range n.Keys {
+		if names[key.Name] {
+			faults = append(faults, duplicate(fmt.Sprintf("notify.keys[%d].name", i), key.Name))
+		}
+		names[key.Name] = true
+	}
+	return faults
+}
 
 func (c Config) upstreamFaults(key string, upstreams []Upstream, local []netip.Addr) []fault {
-	switch n := len(upstreams); {
-	case n == 0:
+	const most = 64 // far more than 5 s are enough to ask
+	if len(upstreams) == 0 {
 		return []fault{{key: key, remedy: "name at least one server, such as 192.0.2.1 or system"}}
-	case n > maxUpstreams:
-		return []fault{{key: key, value: quote(strconv.Itoa(n) + " servers"), remedy: fmt.Sprintf("name at most %d", maxUpstreams)}}
+	}
+	return c.serverFaults(key, upstreams, most, local)
+}
+
+func (c Config) serverFaults(key string, servers []Upstream, most int, local []netip.Addr) []fault {
+	if n := len(servers); n > most {
+		return []fault{tooMany(key, n, "servers", most)}
 	}
 	var faults []fault
 	seen := make(map[Upstream]bool)
-	for i, up := range upstreams {
+	for i, up := range servers {
 		key := fmt.Sprintf("%s[%d]", key, i)
 		switch {
 		case seen[up]:
@@ -64,6 +107,10 @@ func (c Config) upstreamFaults(key string, upstreams []Upstream, local []netip.A
 		seen[up] = true
 	}
 	return faults
+}
+
+func tooMany(key string, n int, what string, most int) fault {
+	return fault{key: key, value: quote(fmt.Sprintf("%d %s", n, what)), remedy: fmt.Sprintf("name at most %d", most)}
 }
 
 func duplicate(key, value string) fault {

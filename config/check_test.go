@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -76,6 +77,40 @@ func TestCheckReadsTheUpstreamsOfRoutes(t *testing.T) {
 routes[1].upstreams[0] "127.0.0.1:1053": name another server: this one is notyet itself
 routes[2].upstreams: name at least one server, such as 192.0.2.1 or system
 routes[3].zone "a.example.": remove it: it is there twice`)
+}
+
+func TestCheckReadsWatches(t *testing.T) {
+	t.Parallel()
+	local := []netip.Addr{netip.MustParseAddr("192.0.2.7")}
+	c := Default()
+	c.Listen = parseAll(t, "0.0.0.0:53", ParseListen)
+	watch := func(zone, authorities string) Watch {
+		w := DefaultWatch(zone)
+		w.Authorities = parseAll(t, authorities, parseAuthority)
+		return w
+	}
+	c.Watch = []Watch{
+		watch("a.example.", strings.Join(servers(13), " ")),
+		watch("b.example.", strings.Join(servers(14), " ")),
+		watch("c.example.", "192.0.2.1 192.0.2.7 192.0.2.1"),
+		watch("sub.a.example.", ""),
+		watch("a.example.", "192.0.2.7:5353"),
+	}
+	wantFaults(t, c.faults(local), `watch[1].authorities "14 servers": name at most 13
+watch[2].authorities[1] "192.0.2.7:53": name another server: this one is notyet itself
+watch[2].authorities[2] "192.0.2.1:53": remove it: it is there twice
+watch[4].zone "a.example.": remove it: it is there twice`)
+}
+
+func TestCheckTakesAThousandWatches(t *testing.T) {
+	t.Parallel()
+	c := Default()
+	for i := range 1000 {
+		c.Watch = append(c.Watch, DefaultWatch(fmt.Sprintf("pr-%d.example.", i)))
+	}
+	wantFaults(t, c.faults(nil), "")
+	c.Watch = append(c.Watch, DefaultWatch("one.too.many.example."))
+	wantFaults(t, c.faults(nil), `watch "1001 watches": name at most 1000`)
 }
 
 func TestCheckKnowsTheAddressesOfThisMachine(t *testing.T) {

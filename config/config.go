@@ -19,6 +19,8 @@ type Config struct {
 	ReusePort bool    // share the listen addresses with other processes
 	Routes    []Route // zones with upstreams of their own; the longest match wins
 	Cache     Cache
+	Watch     []Watch // names that may not exist yet; the longest match wins, at most 1,000
+	Notify    Notify
 	Allow     []Clients // who is answered; others are REFUSED
 	Admin     string    // IP:port, localhost:port or unix:///path; empty is off
 	Log       slog.Level

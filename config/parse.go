@@ -3,10 +3,10 @@ package config
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -19,6 +19,8 @@ func configKeys(c *Config) mapping {
 		"reuse_port": scalar(&c.ReusePort, parseBool),
 		"routes":     listOf(&c.Routes, route),
 		"cache":      cacheKeys(&c.Cache).read,
+		"watch":      listOf(&c.Watch, watch),
+		"notify":     notify(&c.Notify),
 		"allow":      list(&c.Allow, ParseClients),
 		"admin":      scalar(&c.Admin, ParseAdmin),
 		"log":        scalar(&c.Log, ParseLevel),
@@ -39,6 +41,37 @@ func routeKeys(r *Route) mapping {
 	return mapping{
 		"zone":      scalar(&r.Zone, parseZone),
 		"upstreams": list(&r.Upstreams, ParseUpstream),
+	}
+}
+
+func watchKeys(w *Watch) mapping {
+	const ms = time.Millisecond
+	return mapping{
+		"zone":               scalar(&w.Zone, parseWatchZone),
+		"negative_ttl":       scalar(&w.NegativeTTL, duration(0, time.Hour, time.Second)),
+		"nodata_ttl":         scalar(&w.NODATATTL, duration(0, time.Hour, time.Second)),
+		"verify":             scalar(&w.Verify, ParseVerify),
+		"upstream_after":     scalar(&w.UpstreamAfter, duration(0, time.Hour, ms)),
+		"hold":               scalar(&w.Hold, duration(0, 10*time.Second, ms)), // stubs give up after 5 s, or ask once more
+		"poll":               scalar(&w.Poll, parsePoll),
+		"give_up":            scalar(&w.GiveUp, duration(time.Second, 24*time.Hour, time.Second)),
+		"queries_per_second": scalar(&w.QueriesPerSecond, parseQueriesPerSecond),
+		"authorities":        list(&w.Authorities, parseAuthority),
+	}
+}
+
+func notifyKeys(n *Notify) mapping {
+	return mapping{
+		"allow": list(&n.Allow, ParseClients),
+		"keys":  listOf(&n.Keys, tsigKey),
+	}
+}
+
+func tsigKeys(k *Key) mapping {
+	return mapping{
+		"name":      scalar(&k.Name, parseKeyName),
+		"algorithm": scalar(&k.Algorithm, parseAlgorithm),
+		"secret":    scalar(&k.Secret, parseSecret),
 	}
 }
 
@@ -158,17 +191,40 @@ func listOf[T any](to *[]T, item func(*T) field) field {
 }
 
 func route(r *Route) field {
+	return routeKeys(r).having("a route has a zone and its upstreams", "upstreams", "zone")
+}
+
+func watch(w *Watch) field {
+	*w = DefaultWatch("")
+	return watchKeys(w).having("a watch has a zone", "zone")
+}
+
+func tsigKey(k *Key) field {
+	k.Algorithm = defaultAlgorithm
+	return tsigKeys(k).having("a key has a name and a secret", "name", "secret")
+}
+
+// having reads a mapping in which some keys have no default.
+func (m mapping) having(remedy string, names ...string) field {
 	return func(p *parser, key string, n *yaml.Node) {
-		keys := routeKeys(r)
-		keys.read(p, key, n)
+		m.read(p, key, n)
 		if n.Kind != yaml.MappingNode {
 			return
 		}
-		for _, name := range slices.Sorted(maps.Keys(keys)) {
+		for _, name := range names {
 			path := below(key, name)
 			if _, given := p.lines[path]; !given {
-				p.add(fault{line: n.Line, key: path, remedy: "add it: a route has a zone and its upstreams"})
+				p.add(fault{line: n.Line, key: path, remedy: "add it: " + remedy})
 			}
+		}
+	}
+}
+
+func notify(to *Notify) field {
+	return func(p *parser, key string, n *yaml.Node) {
+		notifyKeys(to).read(p, key, n)
+		if allow := below(key, "allow"); p.lines[allow] == 0 {
+			p.lines[allow] = n.Line // where its lack is a fault
 		}
 	}
 }
@@ -178,10 +234,18 @@ func (p *parser) reject(key string, n *yaml.Node, remedy string) {
 	switch {
 	case n.Kind == yaml.AliasNode:
 		f.value = quote("*" + n.Value)
-	case n.Kind == yaml.ScalarNode && n.Tag != "!!null":
+	case n.Kind == yaml.ScalarNode && n.Tag != "!!null" && !isSecret(key):
 		f.value = quote(n.Value)
 	}
 	p.add(f)
+}
+
+// isSecret reports whether the value of a key must not be seen in its fault.
+func isSecret(key string) bool {
+	if strings.HasSuffix(key, ".name") || strings.HasSuffix(key, ".algorithm") {
+		return false
+	}
+	return strings.HasPrefix(key, "notify.keys") // also a whole item, written as for dig's -y
 }
 
 func (p *parser) add(f fault) {

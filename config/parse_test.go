@@ -39,6 +39,23 @@ cache:
   memory: 1GiB
   max_ttl: 1h30m
   max_negative_ttl: 0
+watch:
+  - zone: Preview.Example.com
+    negative_ttl: 0
+    nodata_ttl: 5s
+    verify: after
+    upstream_after: 1.5s
+    hold: 2500ms
+    poll: 250ms
+    give_up: 1h
+    queries_per_second: 7
+    authorities: [192.0.2.53, "[2001:db8::53]:5353"]
+  - zone: 2.0.192.in-addr.arpa
+notify:
+  allow: [loopback, 192.0.2.53]
+  keys:
+    - {name: Notify.example, secret: c2VjcmV0}
+    - {name: other.example, algorithm: hmac-sha512, secret: b3RoZXI=}
 allow: [private, 192.0.2.0/24]
 admin: unix:///run/notyet.sock
 log: debug
@@ -54,7 +71,29 @@ query_log: denial
 			{Zone: "cluster.local.", Upstreams: []config.Upstream{{TCP: true, Addr: netip.MustParseAddrPort("10.96.0.10:53")}}},
 			{Zone: ".", Upstreams: []config.Upstream{{Addr: netip.MustParseAddrPort("192.0.2.54:53")}}},
 		},
-		Cache:     config.Cache{Memory: 1 << 30, MaxTTL: 90 * time.Minute, MaxNegativeTTL: 0},
+		Cache: config.Cache{Memory: 1 << 30, MaxTTL: 90 * time.Minute, MaxNegativeTTL: 0},
+		Watch: []config.Watch{
+			{
+				Zone:             "preview.example.com.",
+				NegativeTTL:      0,
+				NODATATTL:        5 * time.Second,
+				Verify:           config.VerifyAfter,
+				UpstreamAfter:    1500 * time.Millisecond,
+				Hold:             2500 * time.Millisecond,
+				Poll:             250 * time.Millisecond,
+				GiveUp:           time.Hour,
+				QueriesPerSecond: 7,
+				Authorities:      []netip.AddrPort{netip.MustParseAddrPort("192.0.2.53:53"), netip.MustParseAddrPort("[2001:db8::53]:5353")},
+			},
+			config.DefaultWatch("2.0.192.in-addr.arpa."),
+		},
+		Notify: config.Notify{
+			Allow: []config.Clients{clients(t, "loopback"), clients(t, "192.0.2.53")},
+			Keys: []config.Key{
+				{Name: "notify.example.", Algorithm: "hmac-sha256", Secret: "c2VjcmV0"},
+				{Name: "other.example.", Algorithm: "hmac-sha512", Secret: "b3RoZXI="},
+			},
+		},
 		Allow:     []config.Clients{clients(t, "private"), clients(t, "192.0.2.0/24")},
 		Admin:     "unix:///run/notyet.sock",
 		Log:       slog.LevelDebug,
@@ -80,6 +119,7 @@ func TestKeysLeftOutKeepTheirDefault(t *testing.T) {
 func TestFaultNamesLineKeyValueAndRemedy(t *testing.T) {
 	t.Parallel()
 	const bracketHint = `: indent with spaces, put a space after each colon, and quotes around an address in brackets, such as "[::1]:53"`
+	const belowSuffix = "name a zone below it: the names under a public suffix are other people's too"
 	for _, tt := range []struct {
 		name string
 		file string
@@ -89,7 +129,7 @@ func TestFaultNamesLineKeyValueAndRemedy(t *testing.T) {
 		{"unknown key in a mapping", "cache:\n  max-ttl: 1h", "line 2: cache.max-ttl: unknown key: did you mean max_ttl?"},
 		{"letters swapped", "lgo: info", "line 1: lgo: unknown key: did you mean log?"},
 		{"unknown key like no other", "cache:\n  minimum: 1h", "line 2: cache.minimum: unknown key: there are max_negative_ttl, max_ttl, memory"},
-		{"key of no language", "\"a\\nb\": 1", `line 1: "a\nb": unknown key: there are admin, allow, cache, listen, log, log_format, policy, query_log, reuse_port, routes, upstreams`},
+		{"key of no language", "\"a\\nb\": 1", `line 1: "a\nb": unknown key: there are admin, allow, cache, listen, log, log_format, notify, policy, query_log, reuse_port, routes, upstreams, watch`},
 		{"key twice", "log: info\npolicy: random\nlog: debug", "line 3: log: remove it: already on line 1"},
 		{"key is a list", "? [a]\n: b", "line 1: write a plain word as key"},
 		{"merge key", "cache: &c {memory: 8MiB}\nroutes:\n- <<: *c\n  zone: a\n  upstreams: [192.0.2.1]", `line 3: routes[0]."<<": unknown key: there are upstreams, zone`},
@@ -151,6 +191,85 @@ line 4: routes[1].zone "": write a name such as cluster.local, or . for every na
 			`line 1: upstreams[0] "127.0.0.1:1053": name another server: this one is notyet itself
 line 2: routes[0].upstreams[0] "tcp://127.0.0.1:1053": name another server: this one is notyet itself`,
 		},
+		{"watch without zone", "watch:\n- hold: 4s", "line 2: watch[0].zone: add it: a watch has a zone"},
+		{"word for a watch", "watch: [a.example]", `line 1: watch[0] "a.example": write keys, each with a colon and a value`},
+		{"unknown key in a watch", "watch: [{zone: a.example, negativ_ttl: 2s}]", "line 1: watch[0].negativ_ttl: unknown key: did you mean negative_ttl?"},
+		{"watch on every name", "watch: [{zone: .}]", `line 1: watch[0].zone ".": ` + belowSuffix},
+		{"watch on a public suffix", "watch:\n- zone: a.example\n- zone: co.uk", `line 3: watch[1].zone "co.uk": ` + belowSuffix},
+		{
+			"value out of its range in every key of a watch",
+			`watch:
+- zone: preview.example.com
+- zone: '*.example.com'
+  negative_ttl: 1h1s
+  nodata_ttl: 1500ms
+  verify: always
+  upstream_after: -1s
+  hold: 90s
+  poll: 100ms
+  give_up: 0s
+  queries_per_second: 0
+  authorities: [ns1.example.com, 0.0.0.0, '192.0.2.1:0', 'tcp://192.0.2.1', '[ff02::1]']
+`,
+			`line 3: watch[1].zone "*.example.com": leave the * out: a zone covers all names below it
+line 4: watch[1].negative_ttl "1h1s": write a duration from 0s to 1h
+line 5: watch[1].nodata_ttl "1500ms": write whole seconds
+line 6: watch[1].verify "always": write before, after or off
+line 7: watch[1].upstream_after "-1s": write a duration from 0s to 1h
+line 8: watch[1].hold "90s": write a duration from 0s to 10s
+line 9: watch[1].poll "100ms": write a duration from 250ms to 1m, or 0s for none
+line 10: watch[1].give_up "0s": write a duration from 1s to 24h
+line 11: watch[1].queries_per_second "0": write a whole number from 1 to 10000
+line 12: watch[1].authorities[0] "ns1.example.com": write the IP address of a server, such as 192.0.2.1, 192.0.2.1:5353 or "[2001:db8::1]:53"
+line 12: watch[1].authorities[1] "0.0.0.0": write the address of one server
+line 12: watch[1].authorities[2] "192.0.2.1:0": write the server's port, or none for 53
+line 12: watch[1].authorities[3] "tcp://192.0.2.1": write the IP address of a server, such as 192.0.2.1, 192.0.2.1:5353 or "[2001:db8::1]:53"
+line 12: watch[1].authorities[4] "[ff02::1]": write the address of one server`,
+		},
+		{
+			"watches equal once they are canonical",
+			"watch:\n- zone: A.example\n- zone: a.EXAMPLE.\n  hold: 4s",
+			`line 3: watch[1].zone "a.example.": remove it: it is there twice`,
+		},
+		{
+			"authorities that can't be asked",
+			"watch:\n- zone: a.example\n  authorities:\n  - 192.0.2.1\n  - 127.0.0.1:1053\n  - 192.0.2.1:53",
+			`line 5: watch[0].authorities[1] "127.0.0.1:1053": name another server: this one is notyet itself
+line 6: watch[0].authorities[2] "192.0.2.1:53": remove it: it is there twice`,
+		},
+		{"sources of NOTIFY", "notify: {allow: [everyone]}", `line 1: notify.allow[0] "everyone": write loopback, private, or a prefix such as 192.0.2.0/24; everyone is 0.0.0.0/0 and ::/0`},
+		{
+			"keys without sources",
+			"notify:\n  keys:\n  - {name: a, secret: c2VjcmV0}",
+			"line 2: notify.allow: name the sources too, such as 192.0.2.0/24: a key alone lets nobody in",
+		},
+		{
+			"keys with an empty list of sources",
+			"notify:\n  keys:\n  - {name: a, secret: c2VjcmV0}\n  allow: []",
+			"line 4: notify.allow: name the sources too, such as 192.0.2.0/24: a key alone lets nobody in",
+		},
+		{
+			"keys with a fault in their sources",
+			"notify:\n  keys:\n  - {name: a, secret: c2VjcmV0}\n  allow: private",
+			`line 4: notify.allow "private": write a list: [a, b]`,
+		},
+		{
+			"keys",
+			`notify:
+  allow: [192.0.2.1]
+  keys:
+  - algorithm: hmac-md5
+  - name: ""
+    secret: c2VjcmV0
+  - {name: k.example, secret: c2VjcmV0}
+  - {name: K.example., secret: c2VjcmV0}
+`,
+			`line 4: notify.keys[0].algorithm "hmac-md5": write hmac-sha1, hmac-sha224, hmac-sha256, hmac-sha384 or hmac-sha512
+line 4: notify.keys[0].name: add it: a key has a name and a secret
+line 4: notify.keys[0].secret: add it: a key has a name and a secret
+line 5: notify.keys[1].name "": write the name that the key has at its other end, such as notify.example.com
+line 8: notify.keys[3].name "k.example.": remove it: it is there twice`,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -167,7 +286,7 @@ line 2: routes[0].upstreams[0] "tcp://127.0.0.1:1053": name another server: this
 
 func TestKeysOfLaterVersionsAreUnknown(t *testing.T) {
 	t.Parallel()
-	for _, key := range []string{"watch", "notify", "state", "cache: {stale", "cache: {snapshot"} {
+	for _, key := range []string{"state", "cache: {stale", "cache: {snapshot"} {
 		file := key + ": x"
 		if strings.Contains(key, "{") {
 			file += "}"

@@ -23,21 +23,37 @@ func TestReferenceHasEveryKey(t *testing.T) {
 	if err := yaml.Unmarshal(reference(t), &file); err != nil {
 		t.Fatal(err)
 	}
-	cache, _ := file["cache"].(map[string]any)
-	for key := range configKeys(new(Config)) {
-		if _, found := file[key]; !found {
-			t.Errorf("reference.yaml lacks %s", key)
+	for _, tt := range []struct {
+		path string
+		keys mapping
+		in   any
+	}{
+		{"", configKeys(new(Config)), file},
+		{"cache.", cacheKeys(new(Cache)), file["cache"]},
+		{"notify.", notifyKeys(new(Notify)), file["notify"]},
+		{"routes[].", routeKeys(new(Route)), item(t, "routes")},
+		{"watch[].", watchKeys(new(Watch)), item(t, "watch")},
+		{"notify.keys[].", tsigKeys(new(Key)), item(t, "keys")},
+	} {
+		in, _ := tt.in.(map[string]any)
+		for key := range tt.keys {
+			if _, found := in[key]; !found {
+				t.Errorf("reference.yaml lacks %s%s", tt.path, key)
+			}
 		}
 	}
-	for key := range cacheKeys(new(Cache)) {
-		if _, found := cache[key]; !found {
-			t.Errorf("reference.yaml lacks cache.%s", key)
-		}
+}
+
+func TestReferenceItemsAreAtTheirDefaults(t *testing.T) {
+	t.Parallel()
+	got, err := Parse([]byte("watch:\n" + example(t, "watch")))
+	if want := []Watch{DefaultWatch("preview.example.com.")}; err != nil || !reflect.DeepEqual(got.Watch, want) {
+		t.Errorf("the watch in reference.yaml is %+v, %v\nwant %+v", got.Watch, err, want)
 	}
-	for key := range routeKeys(new(Route)) { // there is none by default, so they are in the comment
-		if !strings.Contains(string(reference(t)), key+": ") {
-			t.Errorf("reference.yaml lacks routes[].%s", key)
-		}
+	var keys []Key
+	err = yaml.Unmarshal([]byte(example(t, "keys")), &keys)
+	if err != nil || len(keys) != 1 || keys[0].Algorithm != defaultAlgorithm {
+		t.Errorf("the keys in reference.yaml are %+v, %v, want one with %s", keys, err, defaultAlgorithm)
 	}
 }
 
@@ -47,7 +63,13 @@ func TestReferenceExamplesAreAccepted(t *testing.T) {
 	for _, example := range []string{
 		`listen: [0.0.0.0:53, "[::1]:53"]`,
 		`upstreams: [system, 192.0.2.1, "[2001:db8::1]:53", "tcp://192.0.2.1"]`,
-		`routes: [{zone: cluster.local, upstreams: ["tcp://10.96.0.10"]}]`,
+		"routes:\n" + example(t, "routes"),
+		"notify:\n  allow: [192.0.2.1]\n  keys:\n" + example(t, "keys"),
+		`watch: [{zone: a.example, negative_ttl: 1h, nodata_ttl: 1h, upstream_after: 1h, hold: 10s, poll: 1m, give_up: 24h}]`,
+		`watch: [{zone: a.example, negative_ttl: 0s, nodata_ttl: 0s, upstream_after: 0s, hold: 0s, poll: 0s, give_up: 1s}]`,
+		`watch: [{zone: a.example, upstream_after: 1.5s, hold: 2.5s, poll: 250ms, verify: after, queries_per_second: 1}]`,
+		`watch: [{zone: a.example, authorities: [192.0.2.1, 192.0.2.1:5353, "[2001:db8::1]:53"], queries_per_second: 10000}]`,
+		`notify: {allow: [loopback, 192.0.2.0/24]}`,
 		`cache: {memory: 4MiB, max_ttl: 1s, max_negative_ttl: 0s}`,
 		`cache: {memory: 1024GiB, max_ttl: 168h, max_negative_ttl: 24h}`,
 		`allow: [192.0.2.0/24]`,
@@ -70,6 +92,31 @@ func TestReferenceListsThePrivatePrefixes(t *testing.T) {
 			}
 		}
 	}
+}
+
+// item is the item that the comment above an empty list has as its example.
+func item(t *testing.T, list string) map[string]any {
+	t.Helper()
+	var items []map[string]any
+	if err := yaml.Unmarshal([]byte(example(t, list)), &items); err != nil || len(items) != 1 {
+		t.Fatalf("the example of %s is %v, %v, want one item", list, items, err)
+	}
+	return items[0]
+}
+
+// example is the text of that item: the comment's lines from the one with its dash to the list.
+func example(t *testing.T, list string) string {
+	t.Helper()
+	text, _, found := strings.Cut(string(reference(t)), list+": []\n")
+	start := strings.LastIndex(text, "#   - ")
+	if !found || start < 0 {
+		t.Fatalf("reference.yaml has no example of %s", list)
+	}
+	var b strings.Builder
+	for line := range strings.Lines(text[start:]) {
+		b.WriteString(strings.TrimPrefix(strings.TrimLeft(line, " "), "#"))
+	}
+	return b.String()
 }
 
 func reference(t *testing.T) []byte {

@@ -31,15 +31,24 @@ func ParseUpstream(s string) (Upstream, error) {
 	}
 	rest, tcp := strings.CutPrefix(s, "tcp://")
 	addr, ok := parseAddrPort(rest)
-	switch ip := addr.Addr(); {
-	case !ok:
+	if !ok {
 		return Upstream{}, upstreamRemedy(s)
-	case ip.IsUnspecified(), ip.IsMulticast():
-		return Upstream{}, errors.New("write the address of one server")
-	case addr.Port() == 0:
-		return Upstream{}, errors.New("write the server's port, or none for 53")
+	}
+	if err := oneServer(addr); err != nil {
+		return Upstream{}, err
 	}
 	return Upstream{TCP: tcp, Addr: addr}, nil
+}
+
+// oneServer refuses an address that no single server has.
+func oneServer(addr netip.AddrPort) error {
+	switch ip := addr.Addr(); {
+	case ip.IsUnspecified(), ip.IsMulticast():
+		return errors.New("write the address of one server")
+	case addr.Port() == 0:
+		return errors.New("write the server's port, or none for 53")
+	}
+	return nil
 }
 
 func upstreamRemedy(s string) error {

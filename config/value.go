@@ -56,28 +56,54 @@ func spellSize(bytes int64) string {
 
 // parseMaxTTL takes a second to a week, the longest life a cache should give a record (RFC 8767, section 4).
 func parseMaxTTL(s string) (time.Duration, error) {
-	return parseDuration(s, time.Second, 7*24*time.Hour)
+	return duration(time.Second, 7*24*time.Hour, time.Second)(s)
 }
 
 // parseMaxNegativeTTL takes nothing to a day; more has been found to cause problems (RFC 2308, section 5).
 func parseMaxNegativeTTL(s string) (time.Duration, error) {
-	return parseDuration(s, 0, 24*time.Hour)
+	return duration(0, 24*time.Hour, time.Second)(s)
 }
 
-// parseDuration takes whole seconds, the unit of a TTL.
-func parseDuration(s string, least, most time.Duration) (time.Duration, error) {
-	d, err := time.ParseDuration(s)
-	switch {
-	case err != nil && isNumber(s):
-		return 0, fmt.Errorf("write its unit, as in %ss", s)
-	case err != nil:
-		return 0, errors.New("write a duration such as 30s, 15m or 24h")
-	case d < least || d > most:
-		return 0, fmt.Errorf("write a duration from %s to %s", spellDuration(least), spellDuration(most))
-	case d%time.Second != 0:
-		return 0, errors.New("write whole seconds")
+// duration takes whole seconds, the unit of a TTL, or whole milliseconds.
+func duration(least, most, unit time.Duration) func(string) (time.Duration, error) {
+	return func(s string) (time.Duration, error) {
+		d, err := time.ParseDuration(s)
+		switch {
+		case err != nil && isNumber(s):
+			return 0, fmt.Errorf("write its unit, as in %ss", s)
+		case err != nil:
+			return 0, errors.New("write a duration such as 30s, 15m or 24h")
+		case d < least || d > most:
+			return 0, fmt.Errorf("write a duration from %s to %s", spellDuration(least), spellDuration(most))
+		case d%unit != 0 && unit == time.Second:
+			return 0, errors.New("write whole seconds")
+		case d%unit != 0:
+			return 0, errors.New("write whole milliseconds")
+		}
+		return d, nil
+	}
+}
+
+// parsePoll takes nothing, or a quarter of a second to a minute.
+func parsePoll(s string) (time.Duration, error) {
+	if d, err := time.ParseDuration(s); err == nil && d == 0 {
+		return 0, nil
+	}
+	d, err := duration(250*time.Millisecond, time.Minute, time.Millisecond)(s)
+	if err != nil {
+		return 0, fmt.Errorf("%w, or 0s for none", err)
 	}
 	return d, nil
+}
+
+// parseQueriesPerSecond takes 1 to 10000, far more than anyone's servers are to be asked.
+func parseQueriesPerSecond(s string) (int, error) {
+	const least, most = 1, 10000
+	n, err := strconv.ParseUint(s, 10, 32)
+	if err != nil || n < least || n > most {
+		return 0, fmt.Errorf("write a whole number from %d to %d", least, most)
+	}
+	return int(n), nil
 }
 
 // isNumber reports whether s is a number short enough to be repeated in a remedy.
@@ -122,6 +148,11 @@ func ParseLogFormat(s string) (LogFormat, error) {
 // ParseQueryLog reads which queries are logged. The error says what to write instead.
 func ParseQueryLog(s string) (QueryLog, error) {
 	return oneOf(QueryLogOff, QueryLogDenial, QueryLogAll)(s)
+}
+
+// ParseVerify reads when the authorities of a watch are asked. The error says what to write instead.
+func ParseVerify(s string) (Verify, error) {
+	return oneOf(VerifyBefore, VerifyAfter, VerifyOff)(s)
 }
 
 // oneOf reads one of a few words, in exactly this spelling.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -21,6 +22,11 @@ type file struct {
 		MaxTTL         string `yaml:"max_ttl"`
 		MaxNegativeTTL string `yaml:"max_negative_ttl"`
 	} `yaml:"cache"`
+	Watch  []fileWatch `yaml:"watch"`
+	Notify struct {
+		Allow []string  `yaml:"allow"`
+		Keys  []fileKey `yaml:"keys"`
+	} `yaml:"notify"`
 	Allow     []string  `yaml:"allow"`
 	Admin     string    `yaml:"admin"`
 	Log       string    `yaml:"log"`
@@ -33,8 +39,37 @@ type fileRoute struct {
 	Upstreams []string `yaml:"upstreams"`
 }
 
-// YAML is a file with every key, which Parse reads back to a Config equal to c.
+type fileWatch struct {
+	Zone             string   `yaml:"zone"`
+	NegativeTTL      string   `yaml:"negative_ttl"`
+	NODATATTL        string   `yaml:"nodata_ttl"`
+	Verify           Verify   `yaml:"verify"`
+	UpstreamAfter    string   `yaml:"upstream_after"`
+	Hold             string   `yaml:"hold"`
+	Poll             string   `yaml:"poll"`
+	GiveUp           string   `yaml:"give_up"`
+	QueriesPerSecond int      `yaml:"queries_per_second"`
+	Authorities      []string `yaml:"authorities"`
+}
+
+type fileKey struct {
+	Name      string `yaml:"name"`
+	Algorithm string `yaml:"algorithm"`
+	Secret    string `yaml:"secret"`
+}
+
+// YAML is a file with every key, which Parse reads back to a Config equal to c once the secrets, which
+// are not shown, have been written in.
 func (c Config) YAML() []byte {
+	c.Notify.Keys = slices.Clone(c.Notify.Keys)
+	for i := range c.Notify.Keys {
+		c.Notify.Keys[i].Secret = notShown
+	}
+	return c.withSecrets()
+}
+
+// withSecrets is YAML, with the secrets.
+func (c Config) withSecrets() []byte {
 	f := file{
 		Listen:    spell(c.Listen),
 		Upstreams: spell(c.Upstreams),
@@ -51,6 +86,24 @@ func (c Config) YAML() []byte {
 	f.Cache.MaxNegativeTTL = spellDuration(c.Cache.MaxNegativeTTL)
 	for _, r := range c.Routes {
 		f.Routes = append(f.Routes, fileRoute{r.Zone, spell(r.Upstreams)})
+	}
+	for _, w := range c.Watch {
+		f.Watch = append(f.Watch, fileWatch{
+			Zone:             w.Zone,
+			NegativeTTL:      spellDuration(w.NegativeTTL),
+			NODATATTL:        spellDuration(w.NODATATTL),
+			Verify:           w.Verify,
+			UpstreamAfter:    spellDuration(w.UpstreamAfter),
+			Hold:             spellDuration(w.Hold),
+			Poll:             spellDuration(w.Poll),
+			GiveUp:           spellDuration(w.GiveUp),
+			QueriesPerSecond: w.QueriesPerSecond,
+			Authorities:      spell(w.Authorities),
+		})
+	}
+	f.Notify.Allow = spell(c.Notify.Allow)
+	for _, k := range c.Notify.Keys {
+		f.Notify.Keys = append(f.Notify.Keys, fileKey(k))
 	}
 	var b bytes.Buffer
 	encoder := yaml.NewEncoder(&b)
