@@ -2,8 +2,10 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/pflag"
@@ -16,6 +18,7 @@ type settings struct {
 	file      *string
 	listen    []netip.AddrPort
 	upstreams []config.Upstream
+	watch     []config.Watch // added to those of the file; in place of the one for the same zone
 	admin     *string
 	log       *slog.Level
 	logFormat *config.LogFormat
@@ -27,6 +30,7 @@ func (s *settings) register(flags *pflag.FlagSet) {
 	fileFlag(flags, &s.file)
 	each(flags, &s.listen, config.ParseListen, "listen", "`address` to listen on, UDP and TCP (repeatable)")
 	each(flags, &s.upstreams, config.ParseUpstream, "upstream", "`server` to forward to, or system for those of resolv.conf (repeatable)")
+	each(flags, &s.watch, s.parseWatch, "watch", "`zone[,key=value]...` to watch, with the keys of the file (repeatable)")
 	last(flags, &s.admin, config.ParseAdmin, "admin", "`address` of the admin API; \"\" is off")
 	last(flags, &s.log, config.ParseLevel, "log", "least `level` to log: debug, info, warn or error")
 	last(flags, &s.logFormat, config.ParseLogFormat, "log-format", "`format` of the log: auto, text or json")
@@ -41,6 +45,15 @@ func (s *settings) register(flags *pflag.FlagSet) {
 	})
 }
 
+// parseWatch takes a zone once, as of two that differ only one could be meant.
+func (s *settings) parseWatch(text string) (config.Watch, error) {
+	w, err := config.ParseWatch(text)
+	if err == nil && place(s.watch, w.Zone) >= 0 {
+		err = fmt.Errorf("zone %q: write all its keys into one flag: it is there twice", w.Zone)
+	}
+	return w, err
+}
+
 // config is the effective configuration.
 func (s *settings) config() (config.Config, error) {
 	c, err := load(s.file)
@@ -53,12 +66,24 @@ func (s *settings) config() (config.Config, error) {
 	if s.upstreams != nil {
 		c.Upstreams = s.upstreams
 	}
+	for _, w := range s.watch {
+		if i := place(c.Watch, w.Zone); i >= 0 {
+			c.Watch[i] = w
+		} else {
+			c.Watch = append(c.Watch, w)
+		}
+	}
 	override(&c.Admin, s.admin)
 	override(&c.Log, s.log)
 	override(&c.LogFormat, s.logFormat)
 	override(&c.QueryLog, s.queryLog)
 	override(&c.ReusePort, s.reusePort)
 	return c, c.Check()
+}
+
+// place is the index of the watch for a zone, or -1.
+func place(watches []config.Watch, zone string) int {
+	return slices.IndexFunc(watches, func(w config.Watch) bool { return w.Zone == zone })
 }
 
 func override[T any](to, with *T) {

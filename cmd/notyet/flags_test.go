@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -16,7 +17,8 @@ import (
 func TestFlagsReplaceWhatTheFileSays(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "notyet.yaml")
-	text := "listen: [127.0.0.1:5301]\nupstreams: [192.0.2.1, 192.0.2.2]\nadmin: ''\npolicy: random\nreuse_port: true\nlog: error\n"
+	text := "listen: [127.0.0.1:5301]\nupstreams: [192.0.2.1, 192.0.2.2]\nadmin: ''\npolicy: random\nreuse_port: true\nlog: error\n" +
+		"watch: [{zone: a.example, poll: 5s}, {zone: b.example, poll: 5s}]\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -55,6 +57,27 @@ func TestFlagsReplaceWhatTheFileSays(t *testing.T) {
 				c.Upstreams = []config.Upstream{{Addr: netip.MustParseAddrPort("192.0.2.3:53")}}
 				c.ReusePort = false
 				c.Admin = "127.0.0.1:0"
+				return c
+			},
+		},
+		{
+			"watches", []string{"--watch=b.example", "--watch", "A.example.,hold=4s,authorities=192.0.2.53,authorities=::1"},
+			func() config.Config {
+				c := config.Default()
+				a := config.DefaultWatch("a.example.")
+				a.Hold = 4 * time.Second
+				a.Authorities = []netip.AddrPort{netip.MustParseAddrPort("192.0.2.53:53"), netip.MustParseAddrPort("[::1]:53")}
+				c.Watch = []config.Watch{config.DefaultWatch("b.example."), a}
+				return c
+			},
+		},
+		{
+			"watches of file and flags", []string{"--watch=sub.a.example,hold=1s", "--watch=B.EXAMPLE,hold=4s", "--config", file},
+			func() config.Config {
+				c := fromFile
+				sub, b := config.DefaultWatch("sub.a.example."), config.DefaultWatch("b.example.")
+				sub.Hold, b.Hold = time.Second, 4*time.Second
+				c.Watch = []config.Watch{fromFile.Watch[0], b, sub}
 				return c
 			},
 		},

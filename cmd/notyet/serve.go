@@ -8,9 +8,11 @@ func serveCommand() *cobra.Command {
 		Use:   "serve",
 		Short: "Answer DNS queries until told to stop",
 		Long: `serve answers DNS queries until SIGINT or SIGTERM; a second signal ends it at once.
-A flag replaces what the file says. Neither a file nor a flag is required.`,
+A flag replaces what the file says; --watch adds to it, and replaces the file's watch
+for the same zone. Neither a file nor a flag is required.`,
 		Example: `  notyet serve
   notyet serve --listen 127.0.0.1:53 --upstream 192.0.2.1 --upstream tcp://192.0.2.2
+  notyet serve --watch preview.example.com,hold=4s
   notyet serve --config /etc/notyet.yaml --log debug`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
