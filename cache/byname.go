@@ -53,23 +53,25 @@ func (c *Cache) makeRoom(name, key uint64) {
 // indexDenied lets e be found by the name that its chain leads to. It comes before e is put in, so that whoever
 // takes e out can undo it.
 func (c *Cache) indexDenied(key uint64, e *Entry) {
-	if e.denied == 0 {
+	denied, ok := e.denied()
+	if !ok {
 		return
 	}
-	c.makeRoom(e.denied, key)
-	s := c.shard(e.denied)
+	c.makeRoom(denied, key)
+	s := c.shard(denied)
 	s.mu.Lock()
-	s.indexLocked(e.denied, key)
+	s.indexLocked(denied, key)
 	s.mu.Unlock()
 }
 
 // appendDenied notes what is to be undone of indexDenied. The denied name is of another shard, whose lock
 // can't be taken while this one's is held.
 func (e *Entry) appendDenied(gone []ref, key uint64) []ref {
-	if e.denied == 0 {
+	denied, ok := e.denied()
+	if !ok {
 		return gone
 	}
-	return append(gone, ref{e.denied, key})
+	return append(gone, ref{denied, key})
 }
 
 func (c *Cache) unindexDenied(gone []ref) {

@@ -20,8 +20,8 @@ func (w *world) refs() (refs map[ref]int) {
 	for i := range w.shards {
 		for _, key := range w.shards[i].negative.list.Keys() {
 			refs[ref{nameBits(key), key}]++
-			if e := w.shards[i].negative.peek(key); e.denied != 0 {
-				refs[ref{nameBits(e.denied), key}]++
+			if denied, ok := w.shards[i].negative.peek(key).denied(); ok {
+				refs[ref{nameBits(denied), key}]++
 			}
 		}
 	}

@@ -14,10 +14,10 @@ import (
 // it is made, so that any goroutine may read it without a lock, also after the cache dropped it.
 type Entry struct {
 	// data is the message without OPT, its qname in lower case; then the offset of
-	// every TTL, two bytes each; then the extended error as an EDNS option, if any.
+	// every TTL, two bytes each; then the hash of the denied name when a chain leads
+	// to it, eight bytes; then the extended error as an EDNS option, if any.
 	data   []byte
-	stored int64  // nanoseconds since the cache's epoch
-	denied uint64 // hash of the denied name when a chain leads to it, else 0
+	stored int64 // nanoseconds since the cache's epoch
 
 	lifetime uint32 // milliseconds that it may be used; 0: not kept
 	missing  uint32 // milliseconds that a negative's name had been seen missing when it was stored
@@ -36,7 +36,11 @@ const (
 	flagAD   = 0x10 // the upstream validated it
 	flagDO   = 0x20 // of the key
 	flagCD   = 0x40 // of the key
+
+	flagDenied = 0x80 // data has the hash of the denied name
 )
+
+const deniedLen = 8 // bytes
 
 // Kind says what the entry means.
 func (e *Entry) Kind() wire.Kind { return wire.Kind(e.flags & kindMask) }
@@ -62,22 +66,33 @@ func keyFlags(k Key) (flags uint8) {
 	return flags
 }
 
-// newEntry copies the reply. It has no lifetime yet.
-func newEntry(k Key, r *wire.Reply) *Entry {
+// Unkept makes an entry of a reply that is answered with and then forgotten. It copies the reply.
+func (c *Cache) Unkept(k Key, r *wire.Reply, now time.Time) *Entry {
 	n := len(r.Message)
+	size := n + 2*len(r.TTLs) + len(r.EDE)
+	dangling := r.Chain && r.Kind.Negative() && r.SOA
+	if dangling {
+		size += deniedLen
+	}
 	// Grow makes use of all that is allocated, so that cap says what the bytes cost.
-	data := slices.Grow([]byte(nil), n+2*len(r.TTLs)+len(r.EDE))
+	data := slices.Grow([]byte(nil), size)
 	data = append(data, r.Message...)
 	copy(data[wire.HeaderLen:], k.Name)
 	binary.BigEndian.PutUint16(data[10:], uint16(r.Additional))
 	for _, off := range r.TTLs {
 		data = binary.BigEndian.AppendUint16(data, off)
 	}
-	data = append(data, r.EDE...)
+	if dangling {
+		var buf [wire.MaxName]byte
+		data = binary.BigEndian.AppendUint64(data, c.nameHash(r.Target(buf[:0])))
+	}
 	e := &Entry{
-		data: data, length: uint16(n), ttls: uint16(len(r.TTLs)),
-		answers: uint16(r.Answers), authorities: uint16(r.Authorities),
+		data: append(data, r.EDE...), stored: c.since(now),
+		length: uint16(n), ttls: uint16(len(r.TTLs)), answers: uint16(r.Answers), authorities: uint16(r.Authorities),
 		rcode: uint8(r.Rcode & 0xF), flags: uint8(r.Kind) | keyFlags(k),
+	}
+	if dangling {
+		e.flags |= flagDenied
 	}
 	if r.Flags.Has(wire.AD) {
 		e.flags |= flagAD
@@ -85,13 +100,6 @@ func newEntry(k Key, r *wire.Reply) *Entry {
 	if r.Kind.Negative() && r.SOA {
 		e.minimum = uint16(r.MinimumOffset)
 	}
-	return e
-}
-
-// Unkept makes an entry of a reply that is answered with and then forgotten.
-func (c *Cache) Unkept(k Key, r *wire.Reply, now time.Time) *Entry {
-	e := newEntry(k, r)
-	e.stored = c.since(now)
 	return e
 }
 
@@ -112,5 +120,19 @@ func (e *Entry) message() []byte { return e.data[:e.length] }
 
 func (e *Entry) offsets() []byte { return e.data[e.length : int(e.length)+2*int(e.ttls)] }
 
+// denied is the hash of the denied name when a chain leads to it.
+func (e *Entry) denied() (name uint64, ok bool) {
+	if e.flags&flagDenied == 0 {
+		return 0, false
+	}
+	return binary.BigEndian.Uint64(e.data[int(e.length)+2*int(e.ttls):]), true
+}
+
 // EDE is the extended error as an EDNS option, or nil. The bytes are the entry's.
-func (e *Entry) EDE() []byte { return e.data[int(e.length)+2*int(e.ttls):] }
+func (e *Entry) EDE() []byte {
+	off := int(e.length) + 2*int(e.ttls)
+	if e.flags&flagDenied != 0 {
+		off += deniedLen
+	}
+	return e.data[off:]
+}

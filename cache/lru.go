@@ -34,7 +34,7 @@ func newLRU(limit, slot int64) lru {
 // cost is what an entry counts for, in bytes, without its slot.
 func cost(e *Entry) int64 {
 	n := int64(cap(e.data)) + entryOverhead
-	if e.denied != 0 {
+	if _, ok := e.denied(); ok {
 		n += refOverhead
 	}
 	return n

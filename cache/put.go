@@ -54,10 +54,6 @@ func (c *Cache) putNegative(k Key, r *wire.Reply, e *Entry) {
 	if r.Answers > 0 {
 		limit = min(limit, seconds(r.AnswerTTL)) // the chain's own TTLs
 	}
-	if r.Chain {
-		var buf [wire.MaxName]byte
-		e.denied = c.nameHash(r.Target(buf[:0]))
-	}
 	c.indexDenied(k.hash, e)
 	c.makeRoom(k.hash, k.hash)
 
