@@ -47,7 +47,7 @@ func (c *Cache) makeRoom(name, key uint64) {
 	}
 	oldest := keys[0]
 	s.mu.Unlock()
-	c.dropKey(oldest, anyKind)
+	c.dropKey(oldest, anyEntry)
 }
 
 // indexDenied lets e be found by the name that its chain leads to. It comes before e is put in, so that whoever
@@ -85,16 +85,17 @@ func (c *Cache) unindexDenied(gone []ref) {
 
 // DropNegatives takes out every negative and failure of the name, of all types, and those of a chain that ends in
 // it. It returns how many. name is in wire format, lower case.
-func (c *Cache) DropNegatives(name []byte) int { return c.drop(c.nameHash(name), anyKind) }
+func (c *Cache) DropNegatives(name []byte) int { return c.drop(c.nameHash(name), anyEntry) }
 
-// dropNXDOMAIN takes out what says that the name doesn't exist.
-func (c *Cache) dropNXDOMAIN(name []byte) {
-	c.drop(c.nameHash(name), func(k wire.Kind) bool { return k == wire.NXDOMAIN })
+// DropNXDOMAIN takes out what says that the name doesn't exist: for any type of it, and where a chain ends in it. It
+// returns how many. name is in wire format, lower case.
+func (c *Cache) DropNXDOMAIN(name []byte) int {
+	return c.drop(c.nameHash(name), func(e *Entry) bool { return e.Kind() == wire.NXDOMAIN })
 }
 
-func anyKind(wire.Kind) bool { return true }
+func anyEntry(*Entry) bool { return true }
 
-func (c *Cache) drop(name uint64, which func(wire.Kind) bool) (dropped int) {
+func (c *Cache) drop(name uint64, which func(*Entry) bool) (dropped int) {
 	s := c.shard(name)
 	s.mu.Lock()
 	keys := slices.Clone(s.byName[nameBits(name)])
@@ -107,12 +108,12 @@ func (c *Cache) drop(name uint64, which func(wire.Kind) bool) (dropped int) {
 	return dropped
 }
 
-// dropKey takes the negative or failure with this key out if there is one of that kind.
-func (c *Cache) dropKey(key uint64, which func(wire.Kind) bool) bool {
+// dropKey takes the negative or failure with this key out if which, called under the lock, says so.
+func (c *Cache) dropKey(key uint64, which func(*Entry) bool) bool {
 	s := c.shard(key)
 	s.mu.Lock()
 	e := s.negative.peek(key)
-	if e == nil || !which(e.Kind()) {
+	if e == nil || !which(e) {
 		s.mu.Unlock()
 		return false
 	}

@@ -199,6 +199,38 @@ func TestDropNegatives(t *testing.T) {
 	}
 }
 
+func TestDropNXDOMAIN(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	goes := []string{"www.example. A", "www.example. MX", "www.example. A do", "a.example. A"}
+	stays := []string{"www.example. AAAA", "www.example. TXT", "web.example. A", "a.www.example. A", "example. A", "b.example. A"}
+	for _, question := range []string{"www.example. A", "www.example. MX", "www.example. A do", "web.example. A", "a.www.example. A", "example. A"} {
+		w.put(0, question, nxdomain(300*s))
+	}
+	w.put(0, "a.example. A", behindCNAME("a.example.", "www.example."))
+	w.put(0, "www.example. AAAA", nodata(300*s))
+	w.fail(0, "www.example. TXT")
+	w.put(0, "b.example. A", answer{answer: "b.example. 300 CNAME www.example.", authority: soa(300*s, 300*s)})
+
+	if n := w.DropNXDOMAIN(w.key("www.example. A").Name); n != len(goes) {
+		t.Errorf("got %d, want %d", n, len(goes))
+	}
+	for _, question := range goes {
+		if w.get(0, question) != nil {
+			t.Errorf("%s: it is still there", question)
+		}
+	}
+	for _, question := range stays {
+		if w.get(0, question) == nil {
+			t.Errorf("%s: it went too", question)
+		}
+	}
+	w.wantIndex()
+	if n := w.DropNXDOMAIN(w.key("www.example. A").Name); n != 0 {
+		t.Errorf("the second time: got %d, want 0", n)
+	}
+}
+
 func TestExpiredNegativesAreDroppedToo(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -221,6 +253,8 @@ func TestIndexForgetsWhatIsGone(t *testing.T) {
 		"the target appears":                  func(w *world) { w.put(1, "gone.example. A", a("gone.example.", 300*s)) },
 		"dropped":                             func(w *world) { w.DropNegatives(w.key(question).Name) },
 		"dropped by its target":               func(w *world) { w.DropNegatives(w.key("gone.example. A").Name) },
+		"dropped with its zone":               func(w *world) { w.DropNegativesBelow(w.key("example. A").Name) },
+		"dropped with its target's zone":      func(w *world) { w.DropNegativesBelow(w.key("gone.example. A").Name) },
 		"replaced by a negative that is not kept": func(w *world) {
 			w.put(1, question, answer{rcode: dns.RcodeNameError, answer: "www.example. 300 CNAME other.example.", authority: soa(0, 0)})
 		},
@@ -361,6 +395,9 @@ func TestIndexUnderConcurrentUse(t *testing.T) {
 				j, now := random.IntN(len(all)), at(time.Duration(n)*10*ms)
 				switch random.IntN(10) {
 				case 0:
+					if n%64 == 0 {
+						w.DropNegativesBelow(keys[j].Name)
+					}
 					w.DropNegatives(keys[j].Name)
 				case 1:
 					w.PutFailure(keys[j], Failure(keys[j], nil), now)

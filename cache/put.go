@@ -33,8 +33,8 @@ func (c *Cache) putPositive(k Key, r *wire.Reply, e *Entry) {
 		wire.Cap(e.data, int(off), uint32(c.config.MaxTTL/time.Second))
 	}
 
-	c.dropNXDOMAIN(k.Name)
-	r.Owners(c.dropNXDOMAIN)
+	c.DropNXDOMAIN(k.Name)
+	r.Owners(func(name []byte) { c.DropNXDOMAIN(name) })
 
 	s := c.shard(k.hash)
 	s.mu.Lock()
