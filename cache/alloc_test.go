@@ -17,11 +17,13 @@ func TestHitAllocatesNothing(t *testing.T) {
 	w.put(0, "none.example. A", nodata(300*s))
 	w.put(0, "alias.example. A", behindCNAME("alias.example.", "far.example."))
 	w.fail(0, "bad.example. A")
+	limits, _ := pending()
+	w.watch(0, "pending.example. A", nxdomain(300*s), limits)
 	var name [wire.MaxName]byte
 	var reply [wire.UDPSize]byte
 	for _, question := range []string{
 		"www.example. A rd", "wWw.example. A rd do keepalive", "gone.example. A rd", "gone.example. A rd edns",
-		"none.example. A rd", "alias.example. A rd", "bad.example. A rd edns",
+		"none.example. A rd", "alias.example. A rd", "bad.example. A rd edns", "pending.example. A rd edns",
 	} {
 		q := w.query(question)
 		n := testing.AllocsPerRun(100, func() {

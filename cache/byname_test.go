@@ -255,6 +255,7 @@ func TestIndexForgetsWhatIsGone(t *testing.T) {
 		"dropped by its target":               func(w *world) { w.DropNegatives(w.key("gone.example. A").Name) },
 		"dropped with its zone":               func(w *world) { w.DropNegativesBelow(w.key("example. A").Name) },
 		"dropped with its target's zone":      func(w *world) { w.DropNegativesBelow(w.key("gone.example. A").Name) },
+		"not kept under watch":                func(w *world) { w.watch(1, question, dangling, Watched{}) },
 		"replaced by a negative that is not kept": func(w *world) {
 			w.put(1, question, answer{rcode: dns.RcodeNameError, answer: "www.example. 300 CNAME other.example.", authority: soa(0, 0)})
 		},

@@ -99,7 +99,8 @@ func (c *Cache) Get(k Key, now time.Time) *Entry {
 		s.hits[hitPositive]++
 		return e
 	}
-	if e := s.negative.get(k.hash); e != nil && e.fresh(t) && e.matches(k) {
+	if e := s.negative.get(k.hash); e != nil && e.fresh(t) && e.matches(k) && e.asked.stands(t) {
+		e.asked.touch(t)
 		if e.Kind() == wire.Failure {
 			s.hits[hitFailure]++
 		} else {
@@ -111,14 +112,14 @@ func (c *Cache) Get(k Key, now time.Time) *Entry {
 	return nil
 }
 
-// Peek is Get without a trace: it counts nothing, and the entry's place in the order of eviction stays.
+// Peek is Get without a trace: it counts nothing, no client has asked, and the entry's place in the order of eviction stays.
 func (c *Cache) Peek(k Key, now time.Time) *Entry {
 	t := c.since(now)
 	s := c.shard(k.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range []*lru{&s.positive, &s.negative} {
-		if e := l.peek(k.hash); e != nil && e.fresh(t) && e.matches(k) {
+		if e := l.peek(k.hash); e != nil && e.fresh(t) && e.matches(k) && e.asked.stands(t) {
 			return e
 		}
 	}

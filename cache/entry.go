@@ -17,7 +17,8 @@ type Entry struct {
 	// every TTL, two bytes each; then the hash of the denied name when a chain leads
 	// to it, eight bytes; then the extended error as an EDNS option, if any.
 	data   []byte
-	stored int64 // nanoseconds since the cache's epoch
+	asked  *Asked // of a negative under watch, else nil
+	stored int64  // nanoseconds since the cache's epoch
 
 	lifetime uint32 // milliseconds that it may be used; 0: not kept
 	missing  uint32 // milliseconds that a negative's name had been seen missing when it was stored
@@ -66,10 +67,10 @@ func keyFlags(k Key) (flags uint8) {
 	return flags
 }
 
-// Unkept makes an entry of a reply that is answered with and then forgotten. It copies the reply.
-func (c *Cache) Unkept(k Key, r *wire.Reply, now time.Time) *Entry {
+// newEntry copies the reply, with ede in the place of its extended error. It has no lifetime yet.
+func (c *Cache) newEntry(k Key, r *wire.Reply, ede []byte, now time.Time) *Entry {
 	n := len(r.Message)
-	size := n + 2*len(r.TTLs) + len(r.EDE)
+	size := n + 2*len(r.TTLs) + len(ede)
 	dangling := r.Chain && r.Kind.Negative() && r.SOA
 	if dangling {
 		size += deniedLen
@@ -87,7 +88,7 @@ func (c *Cache) Unkept(k Key, r *wire.Reply, now time.Time) *Entry {
 		data = binary.BigEndian.AppendUint64(data, c.nameHash(r.Target(buf[:0])))
 	}
 	e := &Entry{
-		data: append(data, r.EDE...), stored: c.since(now),
+		data: append(data, ede...), stored: c.since(now),
 		length: uint16(n), ttls: uint16(len(r.TTLs)), answers: uint16(r.Answers), authorities: uint16(r.Authorities),
 		rcode: uint8(r.Rcode & 0xF), flags: uint8(r.Kind) | keyFlags(k),
 	}
@@ -101,6 +102,11 @@ func (c *Cache) Unkept(k Key, r *wire.Reply, now time.Time) *Entry {
 		e.minimum = uint16(r.MinimumOffset)
 	}
 	return e
+}
+
+// Unkept makes an entry of a reply that is answered with and then forgotten.
+func (c *Cache) Unkept(k Key, r *wire.Reply, now time.Time) *Entry {
+	return c.newEntry(k, r, r.EDE, now)
 }
 
 // Failure makes an entry that says SERVFAIL, with an extended error as wire.AppendEDE

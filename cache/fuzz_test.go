@@ -54,11 +54,15 @@ func sendReply(t *testing.T, msg []byte, q wire.Query, seconds uint32, sound boo
 	if wire.ParseReply(msg, k.Name, k.Type, &r) != nil {
 		return
 	}
-	e := w.Put(k, &r, at(0))
-	if kept := w.Get(k, at(0)); kept != nil != (e.Lifetime() > 0) || kept != nil && kept != e {
-		t.Fatalf("%x: got %v from the cache, want %v", msg, kept, e)
+	limits := usual()
+	limits.EDE = func(time.Duration) []byte { return wire.AppendEDE(nil, 29, "not yet") }
+	w.wantKept(k, w.PutWatched(k, &r, limits, at(0)), msg)
+	if w.DropNegativesBelow(k.Name); w.totals().negative.entries > 0 {
+		t.Fatalf("%x: it is not below its own name", msg)
 	}
 	w.wantIndex()
+	e := w.Put(k, &r, at(0))
+	w.wantKept(k, e, msg)
 	now := at(time.Duration(seconds) * time.Second)
 	cut := w.AppendReply(nil, e, &q, q.Limit(), now)
 	if len(cut) > q.Limit() {
@@ -90,6 +94,15 @@ func sendReply(t *testing.T, msg []byte, q wire.Query, seconds uint32, sound boo
 			t.Fatalf("%x: got %s, want %s", msg, got, want)
 		}
 	}
+}
+
+// wantKept checks that e, made of msg, is kept if it should be.
+func (w *world) wantKept(k Key, e *Entry, msg []byte) {
+	w.Helper()
+	if kept := w.Get(k, at(0)); kept != nil != (e.Lifetime() > 0) || kept != nil && kept != e {
+		w.Fatalf("%x: got %v from the cache, want %v", msg, kept, e)
+	}
+	w.wantIndex()
 }
 
 // ownQuestion makes q ask what the reply answers.

@@ -13,6 +13,7 @@ const (
 	entryOverhead = 144 // bytes: the entry and its list element
 	slotOverhead  = 56  // bytes: its place in the map, of 17 bytes, two thirds of which may be empty
 	refOverhead   = 120 // bytes: a negative's place under a name, of 41 bytes, in a map like that
+	askedOverhead = 16  // bytes: an Asked, which the negative may be the last to hold
 )
 
 // lru holds entries, the least recently used of which go when their bytes exceed the limit.
@@ -36,6 +37,9 @@ func cost(e *Entry) int64 {
 	n := int64(cap(e.data)) + entryOverhead
 	if _, ok := e.denied(); ok {
 		n += refOverhead
+	}
+	if e.asked != nil {
+		n += askedOverhead
 	}
 	return n
 }

@@ -4,9 +4,13 @@ package cache
 
 import (
 	"fmt"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
+
+	"notyet/wire"
 )
 
 // heap is what is allocated and still in use.
@@ -16,6 +20,13 @@ func heap() int64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
+}
+
+// TestSizeOfAnEntry is there because 65 bytes would take 80.
+func TestSizeOfAnEntry(t *testing.T) {
+	if got := reflect.TypeFor[Entry]().Size(); got > 64 {
+		t.Errorf("got %d bytes, want at most 64", got)
+	}
 }
 
 // TestMemoryStaysWithinItsBound runs alone, since it measures the heap, and without the race detector, with which it takes long.
@@ -31,6 +42,7 @@ func TestMemoryStaysWithinItsBound(t *testing.T) {
 	type flood struct {
 		question string
 		answer   answer
+		watched  bool
 	}
 	for _, tt := range []struct {
 		name   string
@@ -38,14 +50,15 @@ func TestMemoryStaysWithinItsBound(t *testing.T) {
 		part   float64 // of the memory, that they may have
 		least  float64 // of that, so that the constants are not too high
 	}{
-		{"A", []flood{{h + " A", positive}}, .75, .85},
-		{"chains", []flood{{h + " A", chain}}, .75, .85},
-		{"NXDOMAIN", []flood{{h + " A", negative}}, .25, .75},
-		{"NXDOMAIN behind cname", []flood{{"c" + h[1:] + " A", dangling}}, .25, .7},
-		{"A and NXDOMAIN", []flood{{h + " A", positive}, {h + " AAAA", negative}}, 1, .8},
-		{"TXT of 1,000 bytes", []flood{{h + " TXT", large(1000)}}, .75, .9},
-		{"A, then TXT of 4,000 bytes", []flood{{h + " A", positive}, {h + " TXT", large(4000)}}, .75, .85},
-		{"NXDOMAIN, then NXDOMAIN behind cname", []flood{{h + " A", negative}, {"c" + h[1:] + " A", dangling}}, .25, .6},
+		{"A", []flood{{question: h + " A", answer: positive}}, .75, .85},
+		{"chains", []flood{{question: h + " A", answer: chain}}, .75, .85},
+		{"NXDOMAIN", []flood{{question: h + " A", answer: negative}}, .25, .75},
+		{"NXDOMAIN behind cname", []flood{{question: "c" + h[1:] + " A", answer: dangling}}, .25, .7},
+		{"NXDOMAIN under watch", []flood{{question: h + " A", answer: negative, watched: true}}, .25, .75},
+		{"A and NXDOMAIN", []flood{{question: h + " A", answer: positive}, {question: h + " AAAA", answer: negative}}, 1, .8},
+		{"TXT of 1,000 bytes", []flood{{question: h + " TXT", answer: large(1000)}}, .75, .9},
+		{"A, then TXT of 4,000 bytes", []flood{{question: h + " A", answer: positive}, {question: h + " TXT", answer: large(4000)}}, .75, .85},
+		{"NXDOMAIN, then NXDOMAIN behind cname", []flood{{question: h + " A", answer: negative}, {question: "c" + h[1:] + " A", answer: dangling}}, .25, .6},
 	} {
 		for _, memory := range []int64{MinMemory, 12 << 20, 16 << 20} {
 			before := heap()
@@ -54,7 +67,16 @@ func TestMemoryStaysWithinItsBound(t *testing.T) {
 				raw := w.raw(f.question, f.answer)
 				size := len(raw.msg) + entryOverhead
 				for n := range 3 * int(memory) / size {
-					raw.put(0, n)
+					if !f.watched {
+						raw.put(0, n)
+						continue
+					}
+					k := raw.number(n)
+					limits, _ := pending() // that is soon forgotten but by the negative
+					limits.EDE = func(time.Duration) []byte {
+						return wire.AppendEDE(nil, 29, "notyet: NXDOMAIN, kept 1s instead of 300s")
+					}
+					w.PutWatched(k, &raw.reply, limits, at(0))
 				}
 			}
 			grown := heap() - before

@@ -12,25 +12,33 @@ import (
 // TTL; of a negative one at most its negative TTL, on the ramp; referrals, failures and denials
 // without SOA are not kept. A positive answer takes every NXDOMAIN of the names in it along: the name exists.
 func (c *Cache) Put(k Key, r *wire.Reply, now time.Time) *Entry {
-	e := c.Unkept(k, r, now)
-	switch {
-	case r.Kind == wire.Positive:
-		c.putPositive(k, r, e)
-	case r.Kind.Negative() && r.SOA:
-		c.putNegative(k, r, e)
-	}
-	return e
+	return c.PutWatched(k, r, Watched{NXDOMAIN: c.config.MaxNegativeTTL, NODATA: c.config.MaxNegativeTTL}, now)
 }
 
-// milliseconds fits a duration of up to 49 days into 32 bits; longer ones become that.
-func milliseconds(d time.Duration) uint32 { return uint32(min(d/time.Millisecond, math.MaxUint32)) }
+// PutWatched is Put for an answer under watch.
+func (c *Cache) PutWatched(k Key, r *wire.Reply, w Watched, now time.Time) *Entry {
+	switch {
+	case r.Kind == wire.Positive:
+		return c.putPositive(k, r, w, now)
+	case r.Kind.Negative():
+		return c.putNegative(k, r, w, now)
+	}
+	return c.Unkept(k, r, now)
+}
+
+// milliseconds fits a duration of up to 49 days into 32 bits; longer ones become that, negative ones 0.
+func milliseconds(d time.Duration) uint32 {
+	return uint32(max(min(d/time.Millisecond, math.MaxUint32), 0))
+}
 
 func seconds(ttl uint32) time.Duration { return time.Duration(ttl) * time.Second }
 
-func (c *Cache) putPositive(k Key, r *wire.Reply, e *Entry) {
-	e.lifetime = milliseconds(min(seconds(r.AnswerTTL), c.config.MaxTTL))
+func (c *Cache) putPositive(k Key, r *wire.Reply, w Watched, now time.Time) *Entry {
+	e := c.Unkept(k, r, now)
+	maxTTL := w.maxTTL(c.config.MaxTTL)
+	e.lifetime = milliseconds(min(seconds(r.AnswerTTL), maxTTL))
 	for _, off := range r.TTLs {
-		wire.Cap(e.data, int(off), uint32(c.config.MaxTTL/time.Second))
+		wire.Cap(e.data, int(off), uint32(maxTTL/time.Second))
 	}
 
 	c.DropNXDOMAIN(k.Name)
@@ -47,13 +55,20 @@ func (c *Cache) putPositive(k Key, r *wire.Reply, e *Entry) {
 	}
 	s.mu.Unlock()
 	c.unindexDenied(gone)
+	return e
 }
 
-func (c *Cache) putNegative(k Key, r *wire.Reply, e *Entry) {
-	limit := min(seconds(r.NegativeTTL()), c.config.MaxNegativeTTL)
-	if r.Answers > 0 {
-		limit = min(limit, seconds(r.AnswerTTL)) // the chain's own TTLs
+func (c *Cache) putNegative(k Key, r *wire.Reply, w Watched, now time.Time) *Entry {
+	limit := c.negativeLimit(r, w)
+	ede := r.EDE
+	if w.EDE != nil {
+		ede = w.EDE(c.willKeep(k, limit, c.since(now)))
 	}
+	e := c.newEntry(k, r, ede, now)
+	if !r.SOA {
+		return e
+	}
+	e.asked = w.Asked
 	c.indexDenied(k.hash, e)
 	c.makeRoom(k.hash, k.hash)
 
@@ -61,11 +76,38 @@ func (c *Cache) putNegative(k Key, r *wire.Reply, e *Entry) {
 	s.mu.Lock()
 	missing := s.missingLocked(k, e.stored)
 	e.missing = milliseconds(missing)
-	e.lifetime = milliseconds(min(max(missing, firstNegative), limit))
+	e.lifetime = ramp(missing, limit)
+	e.asked.answered(e.stored)
 	s.positive.remove(k.hash)
 	gone := s.putNegativeLocked(k.hash, e)
 	s.mu.Unlock()
 	c.unindexDenied(gone)
+	return e
+}
+
+// negativeLimit is the longest that the negative may be kept; without SOA that is not at all.
+func (c *Cache) negativeLimit(r *wire.Reply, w Watched) time.Duration {
+	if !r.SOA {
+		return 0
+	}
+	limit := min(seconds(r.NegativeTTL()), c.config.MaxNegativeTTL, w.limit(r.Kind))
+	if r.Answers > 0 {
+		limit = min(limit, seconds(r.AnswerTTL)) // the chain's own TTLs
+	}
+	return limit
+}
+
+// willKeep is the lifetime that a negative of k gets now, unless the ones before it are dropped meanwhile.
+func (c *Cache) willKeep(k Key, limit time.Duration, now int64) time.Duration {
+	s := c.shard(k.hash)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Duration(ramp(s.missingLocked(k, now), limit)) * time.Millisecond
+}
+
+// ramp is the lifetime, in milliseconds, of a negative whose name has been seen missing that long.
+func ramp(missing, limit time.Duration) uint32 {
+	return milliseconds(min(max(missing, firstNegative), limit))
 }
 
 // missingLocked is how long the name has been seen missing without a break: the ramp. A break is a positive

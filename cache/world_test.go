@@ -299,6 +299,12 @@ func (w *world) raw(question string, a answer) *rawReply {
 
 // put stores the reply with n in its names.
 func (r *rawReply) put(now time.Duration, n int) (Key, *Entry) {
+	k := r.number(n)
+	return k, r.w.Put(k, &r.reply, at(now))
+}
+
+// number reads the reply with n in its names.
+func (r *rawReply) number(n int) Key {
 	for _, off := range r.digits {
 		for i, n := len(digits)-1, n; i >= 0; i, n = i-1, n/10 {
 			r.msg[off+i] = byte('0' + n%10)
@@ -308,8 +314,7 @@ func (r *rawReply) put(now time.Duration, n int) (Key, *Entry) {
 	if err := wire.ParseReply(r.msg, r.name, r.qtype, &r.reply); err != nil {
 		r.w.Fatal(err)
 	}
-	k := r.w.Key(nil, r.name, r.qtype, false, false)
-	return k, r.w.Put(k, &r.reply, at(now))
+	return r.w.Key(nil, r.name, r.qtype, false, false)
 }
 
 // edeOf is the extended error of the reply, "" if there is none.
