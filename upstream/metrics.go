@@ -46,7 +46,7 @@ func (m *Metrics) Collectors() []prometheus.Collector {
 	return []prometheus.Collector{m.queries, m.seconds, m.up, m.sockets}
 }
 
-// meter is one upstream's part of the metrics, looked up once.
+// meter is one upstream's part of the metrics, looked up once. The nil meter counts nothing.
 type meter struct {
 	answered, negative, failed, timeout, unreachable, busy prometheus.Counter
 	truncated, ignored                                     prometheus.Counter
@@ -54,11 +54,14 @@ type meter struct {
 	up, sockets                                            prometheus.Gauge
 }
 
-func (m *Metrics) meter(upstream string) meter {
+func (m *Metrics) meter(upstream string) *meter {
+	if m == nil {
+		return nil
+	}
 	result := func(r string) prometheus.Counter { return m.queries.WithLabelValues(upstream, r) }
 	up := m.up.WithLabelValues(upstream)
 	up.Set(1) // until proven otherwise
-	return meter{
+	return &meter{
 		answered: result("answered"), negative: result("nxdomain"), failed: result("failed"), timeout: result("timeout"),
 		unreachable: result("unreachable"), busy: result("busy"),
 		truncated: result("truncated"), ignored: result("ignored"),
@@ -68,6 +71,7 @@ func (m *Metrics) meter(upstream string) meter {
 
 func (m *meter) observe(reply []byte, err error, took time.Duration) {
 	switch {
+	case m == nil:
 	case err == nil:
 		m.seconds.Observe(took.Seconds())
 		m.up.Set(1)
@@ -92,4 +96,25 @@ func (m *meter) reply(rcode int) prometheus.Counter {
 		return m.negative
 	}
 	return m.failed
+}
+
+// ignore counts a reply that was not believed.
+func (m *meter) ignore() {
+	if m != nil {
+		m.ignored.Inc()
+	}
+}
+
+// truncate counts a reply that was too long for UDP.
+func (m *meter) truncate() {
+	if m != nil {
+		m.truncated.Inc()
+	}
+}
+
+// hold notes how many sockets are open.
+func (m *meter) hold(sockets int) {
+	if m != nil {
+		m.sockets.Set(float64(sockets))
+	}
 }

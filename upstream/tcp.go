@@ -68,7 +68,7 @@ func (u *Upstream) exchangeTCP(x *Exchange) ([]byte, error) {
 			return nil, u.tcpError(err)
 		}
 		if len(reply) < wire.HeaderLen || [2]byte(reply) != [2]byte(x.Query) || !wire.MatchesQuestion(reply, x.Name, x.Type) {
-			u.meter.ignored.Inc()
+			u.meter.ignore()
 			continue
 		}
 		if wire.Flags(binary.BigEndian.Uint16(reply[2:])).Has(wire.TC) {

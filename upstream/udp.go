@@ -85,7 +85,7 @@ func (u *Upstream) openSource(now time.Time) (*source, error) {
 		return nil, ErrStopped
 	}
 	u.open[s] = struct{}{}
-	u.meter.sockets.Set(float64(len(u.open)))
+	u.meter.hold(len(u.open))
 	return s, nil
 }
 
@@ -111,7 +111,7 @@ func (s *source) closeIfDoneLocked() {
 	s.upstream.mu.Lock()
 	defer s.upstream.mu.Unlock()
 	delete(s.upstream.open, s)
-	s.upstream.meter.sockets.Set(float64(len(s.upstream.open)))
+	s.upstream.meter.hold(len(s.upstream.open))
 }
 
 // send sends the query under an id that nothing else is pending under here.
@@ -166,12 +166,12 @@ func (s *source) Receive(_ *socket.Connected, b []byte, err error) {
 	}
 	x := s.match(b)
 	if x == nil {
-		s.upstream.meter.ignored.Inc()
+		s.upstream.meter.ignore()
 		return
 	}
 	s.upstream.config.Deadlines.remove(x)
 	if wire.Flags(binary.BigEndian.Uint16(b[2:])).Has(wire.TC) {
-		s.upstream.meter.truncated.Inc()
+		s.upstream.meter.truncate()
 		s.upstream.askTCP(x)
 		return
 	}

@@ -47,14 +47,14 @@ type Config struct {
 	// made them runs them.
 	Group     *socket.Group
 	Deadlines *Deadlines
-	Metrics   *Metrics
+	Metrics   *Metrics // nil: nothing is counted
 }
 
 // Upstream is one remote server. It is safe for concurrent use.
 type Upstream struct {
 	config Config
 	name   string
-	meter  meter
+	meter  *meter // nil: nothing is counted
 	pool   [poolSize]slot
 
 	tcp chan struct{} // a place for each exchange over TCP
