@@ -70,6 +70,14 @@ func (u under) upstream(t testing.TB, addr netip.AddrPort, tcp bool) *Upstream {
 	return up
 }
 
+// upstreamOfPorts is one that is asked from a port of its own each time, and that counts nothing.
+func (u under) upstreamOfPorts(t testing.TB, addr netip.AddrPort) *Upstream {
+	t.Helper()
+	up := New(Config{Addr: addr, SocketQueries: 1, Group: u.group, Deadlines: u.deadlines})
+	t.Cleanup(up.Close)
+	return up
+}
+
 func newUpstream(t testing.TB, addr netip.AddrPort) *Upstream {
 	return newUnder(t).upstream(t, addr, false)
 }

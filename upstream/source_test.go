@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -177,4 +178,118 @@ func TestQueriesUnderWayHaveDifferentIDs(t *testing.T) {
 		}
 	}
 	clear(source.pending)
+}
+
+func TestEveryQueryFromAPortOfItsOwn(t *testing.T) {
+	t.Parallel()
+	const queries = 100
+	arrived := make(chan *upstreamtest.Query, queries)
+	s := upstreamtest.New(t, func(q *upstreamtest.Query) { arrived <- q })
+	u := newUnder(t).upstreamOfPorts(t, s.Addr)
+	ask := func() (<-chan result, *upstreamtest.Query) {
+		done := start(t, u, "www.example.com.", patience)
+		return done, <-arrived
+	}
+	ports := make(map[uint16]bool)
+	for range queries {
+		done, q := ask()
+		ports[q.Client.Port()] = true
+		q.Deny()
+		finished(t, done)
+		if n := len(u.open); n != 0 {
+			t.Fatalf("got %d open sockets after the reply, want 0", n)
+		}
+	}
+	// The kernel may choose a port again: of 28,000, hardly ever.
+	if len(ports) < queries-5 {
+		t.Errorf("one by one: got %d ports in %d queries, want hardly any twice", len(ports), queries)
+	}
+	clear(ports)
+	var all []<-chan result
+	for range queries {
+		done, q := ask()
+		ports[q.Client.Port()] = true
+		defer q.Deny()
+		all = append(all, done)
+	}
+	if len(ports) != queries || len(u.open) != queries {
+		t.Errorf("under way at once: got %d ports and %d open sockets of %d queries, want as many", len(ports), len(u.open), queries)
+	}
+	u.Close()
+	for _, done := range all {
+		if got := finished(t, done); !errors.Is(got.err, ErrStopped) {
+			t.Errorf("got %v, want %v", got.err, ErrStopped)
+		}
+	}
+	if n := len(u.open); n != 0 {
+		t.Errorf("got %d open sockets after Close, want 0", n)
+	}
+}
+
+// However a query of its own port ends, the socket does not stay.
+func TestSocketOfOneQueryIsClosedAtItsEnd(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		handle func(*upstreamtest.Query) // nil: nobody listens
+		padded int                       // bytes behind the query
+		want   error
+	}{
+		{name: "reply", handle: func(q *upstreamtest.Query) { q.Deny() }},
+		{name: "truncated", handle: func(q *upstreamtest.Query) {
+			if q.TCP {
+				q.Deny()
+				return
+			}
+			q.Truncate()
+		}},
+		{name: "timeout", handle: func(*upstreamtest.Query) {}, want: ErrTimeout},
+		{name: "refused", want: syscall.ECONNREFUSED},
+		{name: "can't be sent", handle: func(*upstreamtest.Query) {}, padded: 1 << 16, want: syscall.EMSGSIZE},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := upstreamtest.New(t, tt.handle)
+			if tt.handle == nil {
+				s.Close()
+			}
+			u := newUnder(t).upstreamOfPorts(t, s.Addr)
+			x := question(t, "www.example.com.", dns.TypeA, soon)
+			x.Query = append(x.Query, make([]byte, tt.padded)...)
+			done := make(chan result, 1)
+			open := make(chan int, 1)
+			x.Done = func(_ []byte, err error) {
+				u.mu.Lock()
+				open <- len(u.open)
+				u.mu.Unlock()
+				done <- result{err: err}
+			}
+			u.Ask(x)
+			if got := finished(t, done); !errors.Is(got.err, tt.want) {
+				t.Errorf("got %v, want %v", got.err, tt.want)
+			}
+			if n := <-open; n != 0 {
+				t.Errorf("got %d open sockets, want 0", n)
+			}
+		})
+	}
+}
+
+func TestSocketIsRetiredAfterAsManyQueriesAsConfigured(t *testing.T) {
+	t.Parallel()
+	s := upstreamtest.New(t, func(q *upstreamtest.Query) { q.Deny() })
+	under := newUnder(t)
+	u := New(Config{Addr: s.Addr, SocketQueries: 3, Group: under.group, Deadlines: under.deadlines})
+	defer u.Close()
+	source, send := sourceOf(t, u)
+	for i := range 3 {
+		if source.isRetired() {
+			t.Fatalf("retired after %d queries, want 3", i)
+		}
+		finished(t, send("www.example.com."))
+	}
+	if !source.isRetired() || source.isOpen() {
+		t.Errorf("after 3 queries: got retired %v, open %v, want it retired and closed", source.isRetired(), source.isOpen())
+	}
 }

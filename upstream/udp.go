@@ -37,9 +37,8 @@ type attempt struct {
 var errRetired = errors.New("retired")
 
 func (u *Upstream) askUDP(x *Exchange) error {
-	slot := &u.pool[rand.IntN(poolSize)]
 	for {
-		s, err := slot.current(u, x.started)
+		s, err := u.source(x.started)
 		if err != nil {
 			return err
 		}
@@ -50,6 +49,14 @@ func (u *Upstream) askUDP(x *Exchange) error {
 			return err
 		}
 	}
+}
+
+// source returns one that the next query may be sent from.
+func (u *Upstream) source(now time.Time) (*source, error) {
+	if u.config.SocketQueries == 1 {
+		return u.openSource(now)
+	}
+	return u.pool[rand.IntN(poolSize)].current(u, now)
 }
 
 // current returns the slot's source, a new one if there is none or it is too old.
@@ -130,7 +137,7 @@ func (s *source) send(x *Exchange) error {
 	s.seq++
 	x.seq = s.seq
 	s.sent++
-	s.retired = s.sent >= maxSocketQueries
+	s.retired = s.sent >= s.upstream.config.SocketQueries
 	a := attempt{exchange: x, source: s, id: id, seq: s.seq}
 	binary.BigEndian.PutUint16(x.Query, id)
 	s.upstream.config.Deadlines.add(a, x.limit(x.started))

@@ -18,7 +18,8 @@ import (
 // forger has to guess 22 bits within a round trip (RFC 5452, section 4.5).
 const poolSize = 64
 
-// A socket is retired after so many queries or so long, so that a port that leaked is soon worth nothing.
+// A socket is retired after so many queries (unless Config says otherwise) or so long, so that a port that leaked is soon
+// worth nothing.
 const (
 	maxSocketQueries = 1000
 	maxSocketAge     = 10 * time.Second
@@ -43,6 +44,9 @@ var (
 type Config struct {
 	Addr netip.AddrPort
 	TCP  bool // ask over TCP only
+	// SocketQueries is how many queries a UDP socket is used for; 0: 1,000. With 1 every query comes from a port of its
+	// own, and an upstream that nothing is under way with holds no socket.
+	SocketQueries int
 	// Group has the UDP sockets, Deadlines the time-outs; both are shared by all upstreams, and whoever
 	// made them runs them.
 	Group     *socket.Group
@@ -54,8 +58,8 @@ type Config struct {
 type Upstream struct {
 	config Config
 	name   string
-	meter  *meter // nil: nothing is counted
-	pool   [poolSize]slot
+	meter  *meter         // nil: nothing is counted
+	pool   [poolSize]slot // empty when every query has a socket of its own
 
 	tcp chan struct{} // a place for each exchange over TCP
 	ctx context.Context
@@ -74,6 +78,9 @@ type slot struct {
 
 // New makes an upstream. Close ends what it started.
 func New(config Config) *Upstream {
+	if config.SocketQueries == 0 {
+		config.SocketQueries = maxSocketQueries
+	}
 	u := &Upstream{config: config, name: Name(config.Addr, config.TCP), tcp: make(chan struct{}, maxTCP), open: make(map[*source]struct{})}
 	u.meter = config.Metrics.meter(u.name)
 	u.ctx, u.stop = context.WithCancel(context.Background())
