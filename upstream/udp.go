@@ -177,12 +177,16 @@ func (s *source) Receive(_ *socket.Connected, b []byte, err error) {
 		return
 	}
 	s.upstream.config.Deadlines.remove(x)
-	if wire.Flags(binary.BigEndian.Uint16(b[2:])).Has(wire.TC) {
+	switch {
+	case x.Exact && !x.spelled(b):
+		s.upstream.meter.ignore()
+		s.upstream.askTCP(x)
+	case wire.Flags(binary.BigEndian.Uint16(b[2:])).Has(wire.TC):
 		s.upstream.meter.truncate()
 		s.upstream.askTCP(x)
-		return
+	default:
+		x.finish(b, nil)
 	}
-	x.finish(b, nil)
 }
 
 // match takes the exchange out that b is the reply to, or returns nil.

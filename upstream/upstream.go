@@ -117,6 +117,10 @@ type Exchange struct {
 	// Name and Type are the query's question; Name is in wire format.
 	Name []byte
 	Type uint16
+	// Exact wants a reply over UDP to spell the qname as Query does, in which the sender has mixed upper and lower
+	// case: a forger has to guess a bit more for every letter (draft-vixie-dnsext-dns0x20-00). A reply that is right
+	// but for the spelling is not believed; the question is asked again over TCP, where any spelling will do.
+	Exact bool
 	// Deadline is the moment by which Done is called at the latest, be it with ErrTimeout. The
 	// attempt may end before.
 	Deadline time.Time
