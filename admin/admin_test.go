@@ -50,6 +50,10 @@ func start(t *testing.T, config Config) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return run(t, s)
+}
+
+func run(t *testing.T, s *Server) *running {
 	ctx, stop := context.WithCancel(context.Background())
 	r := &running{Server: s, stop: stop, done: make(chan struct{})}
 	go func() {
