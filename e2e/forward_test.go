@@ -85,6 +85,7 @@ func TestOneExchangeServesAllWhoAskTheSame(t *testing.T) {
 		in.reply(in.address(rightAddress))
 	})
 	n := front(t, "", u.addr)
+	start := time.Now()
 	const clients = 50
 	var socks []*client
 	q := ask(qname, dns.TypeA)
@@ -95,8 +96,8 @@ func TestOneExchangeServesAllWhoAskTheSame(t *testing.T) {
 		}
 		socks = append(socks, c)
 	}
-	testbed.Until(t, time.Second, "the upstream to be asked", func() bool { return u.count(qname) > 0 })
-	testbed.Until(t, time.Second, "all clients' queries to have arrived", func() bool {
+	testbed.Until(t, patience, "the upstream to be asked", func() bool { return u.count(qname) > 0 })
+	testbed.Until(t, patience, "all clients' queries to have arrived", func() bool {
 		return n.Metric(t, "notyet_queries_total", `proto="udp"`) >= clients
 	})
 	close(release)
@@ -107,8 +108,9 @@ func TestOneExchangeServesAllWhoAskTheSame(t *testing.T) {
 		}
 		wantRcode(t, q, parse(t, q, b), dns.RcodeSuccess)
 	}
-	if got := u.count(qname); got != 1 {
-		t.Errorf("%d clients at once: upstream got %d queries, want 1", clients, got)
+	const try = 2 * time.Second // of one exchange; then it asks again
+	if got := u.count(qname); got > 1+int(time.Since(start)/try) {
+		t.Errorf("%d clients within %v: upstream got %d queries, want 1", clients, time.Since(start), got)
 	}
 }
 

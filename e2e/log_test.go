@@ -5,7 +5,6 @@ package e2e
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/miekg/dns"
 
@@ -35,7 +34,7 @@ func TestQueryLogHasWhatIsAskedFor(t *testing.T) {
 			}
 			for qname, want := range map[string]bool{"missing." + plainZone: test.denied, "www." + plainZone: test.others} {
 				logged := func() bool { return strings.Count(n.Stderr(), `"`+qname+`."`) == 4 }
-				if want && !testbed.Within(time.Second, logged) {
+				if want && !testbed.Within(patience, logged) {
 					t.Errorf("query_log %s: got %d lines with %s, want 4:\n%s", test.level, strings.Count(n.Stderr(), `"`+qname+`."`), qname, n.Stderr())
 				}
 				if !want && strings.Contains(n.Stderr(), qname) {

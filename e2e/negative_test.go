@@ -37,13 +37,13 @@ func TestNameIsVisibleSoonAfterItIsPublished(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			n := front(t, "", test.upstream(t))
-			qname := fresh()
-			q := ask(qname, dns.TypeA)
-			wantRcode(t, q, over(t, "udp", n.Addr, q), dns.RcodeNameError)
-			publish(t, b, qname, "A 192.0.2.7")
-			published := time.Now()
-			wantVisible(t, n, q, time.Second+slack)
-			t.Logf("%s: visible %v after it was published", qname, time.Since(published))
+			timely(t, func() error {
+				qname := fresh()
+				q := ask(qname, dns.TypeA)
+				wantRcode(t, q, over(t, "udp", n.Addr, q), dns.RcodeNameError)
+				publish(t, b, qname, "A 192.0.2.7")
+				return visible(t, n, q, time.Second+slack)
+			})
 		})
 	}
 }
@@ -58,12 +58,13 @@ func publish(t testing.TB, b *bed, qname, record string) {
 	b.knot.Update(t, freshZone, "add "+qname+" 60 "+record)
 }
 
-// wantVisible asks until there is a positive answer.
-func wantVisible(t testing.TB, n *testbed.Notyet, q *dns.Msg, limit time.Duration) {
+// visible asks until there is a positive answer.
+func visible(t testing.TB, n *testbed.Notyet, q *dns.Msg, limit time.Duration) error {
 	t.Helper()
 	if !testbed.Within(limit, func() bool { return len(over(t, "udp", n.Addr, q).Answer) > 0 }) {
-		t.Errorf("%s: not visible %v after it was published", describe(q), limit)
+		return fmt.Errorf("%s: not visible %v after it was published", describe(q), limit)
 	}
+	return nil
 }
 
 // TestNameThatWasMissingForAWhileIsVisibleWithinThatWhile is the ramp's promise: at most max(1 s, T) later.
@@ -71,16 +72,18 @@ func TestNameThatWasMissingForAWhileIsVisibleWithinThatWhile(t *testing.T) {
 	t.Parallel()
 	b := shared()
 	n := front(t, "", b.knot.Addr)
-	qname := fresh()
-	q := ask(qname, dns.TypeA)
-	const missing = 3 * time.Second
-	start := time.Now()
-	testbed.Within(missing, func() bool {
-		wantRcode(t, q, over(t, "udp", n.Addr, q), dns.RcodeNameError)
-		return t.Failed()
+	timely(t, func() error {
+		qname := fresh()
+		q := ask(qname, dns.TypeA)
+		const missing = 3 * time.Second
+		start := time.Now()
+		testbed.Within(missing, func() bool {
+			wantRcode(t, q, over(t, "udp", n.Addr, q), dns.RcodeNameError)
+			return t.Failed()
+		})
+		publish(t, b, qname, "A 192.0.2.7")
+		return visible(t, n, q, time.Since(start)+slack)
 	})
-	publish(t, b, qname, "A 192.0.2.7")
-	wantVisible(t, n, q, time.Since(start)+slack)
 }
 
 // TestRampAsksTheUpstreamSeldom has a client ask all the time for a name that stays missing.
@@ -117,13 +120,12 @@ func TestDenialIsAnnouncedForASecondWhenFirstSeen(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		options []option
-		minimum uint32
+		signed  bool // the SOA is signed data: its MINIMUM stays for who may verify it
 	}{
-		{"plain", nil, 1},
-		{"edns", []option{withEDNS(1232)}, 1},
-		// The SOA is signed data: its MINIMUM stays for who may verify it.
-		{"do", []option{withDO}, negativeTTL},
-		{"ad", []option{withAD}, negativeTTL},
+		{"plain", nil, false},
+		{"edns", []option{withEDNS(1232)}, false},
+		{"do", []option{withDO}, true},
+		{"ad", []option{withAD}, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -138,10 +140,12 @@ func TestDenialIsAnnouncedForASecondWhenFirstSeen(t *testing.T) {
 					{"nodata." + zone, dns.TypeA}, // NODATA behind a CNAME
 				} {
 					n := front(t, "", b.unbound.Addr)
+					start := time.Now()
 					for range 2 { // The second answer comes from the cache.
 						q := ask(denied.qname, denied.qtype, test.options...)
 						r := lookup(t, n.Addr, q)
-						wantAnnounced(t, q, r, test.minimum)
+						// As long as it has been seen missing: a second, unless the machine was busy.
+						wantAnnounced(t, q, r, max(1, uint32(time.Since(start)/time.Second)), test.signed)
 					}
 				}
 			}
@@ -149,21 +153,23 @@ func TestDenialIsAnnouncedForASecondWhenFirstSeen(t *testing.T) {
 	}
 }
 
-// wantAnnounced checks that no TTL of a denial is over 1 s, and that the SOA's MINIMUM is at most the one given.
-func wantAnnounced(t testing.TB, q, r *dns.Msg, minimum uint32) {
+// wantAnnounced checks that no TTL of a denial is over so many seconds, and nor is the SOA's MINIMUM unless it stays as it is.
+func wantAnnounced(t testing.TB, q, r *dns.Msg, most uint32, minimumStays bool) {
 	t.Helper()
 	soas := ofType(r.Ns, dns.TypeSOA)
 	if len(soas) != 1 {
 		t.Fatalf("%s: got %d SOA records, want 1\n%v", describe(q), len(soas), r)
 	}
 	for _, rr := range r.Ns {
-		if rr.Header().Ttl > 1 {
-			t.Errorf("%s: got TTL %d of %q, want at most 1", describe(q), rr.Header().Ttl, rr)
+		if rr.Header().Ttl > most {
+			t.Errorf("%s: got TTL %d of %q, want at most %d", describe(q), rr.Header().Ttl, rr, most)
 		}
 	}
-	got := soas[0].(*dns.SOA).Minttl
-	if got != minimum && !(minimum == 1 && got == 0) {
-		t.Errorf("%s: got MINIMUM %d, want %d", describe(q), got, minimum)
+	switch got := soas[0].(*dns.SOA).Minttl; {
+	case minimumStays && got != negativeTTL:
+		t.Errorf("%s: got MINIMUM %d, want %d", describe(q), got, negativeTTL)
+	case !minimumStays && got > most:
+		t.Errorf("%s: got MINIMUM %d, want at most %d", describe(q), got, most)
 	}
 }
 
@@ -210,9 +216,10 @@ func TestPositiveOfAnotherTypeEvictsTheDenial(t *testing.T) {
 	n := front(t, "", b.knot.Addr)
 	qname := fresh()
 	a, text := ask(qname, dns.TypeA), ask(qname, dns.TypeTXT)
-	testbed.Within(4500*time.Millisecond, func() bool { // kept until 8 s by now
-		wantRcode(t, a, over(t, "udp", n.Addr, a), dns.RcodeNameError)
-		return t.Failed()
+	testbed.Until(t, 2*patience, "the denial to be kept for 3 s more", func() bool {
+		r := over(t, "udp", n.Addr, a)
+		wantRcode(t, a, r, dns.RcodeNameError)
+		return t.Failed() || r.Ns[0].Header().Ttl >= 3
 	})
 	b.knot.Update(t, freshZone, "add "+qname+" 60 A 192.0.2.7", "add "+qname+" 60 TXT now")
 	wantRcode(t, a, over(t, "udp", n.Addr, a), dns.RcodeNameError) // still from the cache
@@ -229,17 +236,25 @@ func TestFailureIsKeptForASecond(t *testing.T) {
 	t.Parallel()
 	u := startUpstream(t, func(in *incoming) { in.reply(in.deny(dns.RcodeServerFailure)) })
 	n := front(t, "", u.addr)
-	q := ask("www."+plainZone, dns.TypeA)
-	over(t, "udp", n.Addr, q)
-	first := u.count("www." + plainZone)
-	for range 10 {
-		wantRcode(t, q, over(t, "udp", n.Addr, q), dns.RcodeServerFailure)
-	}
-	if got := u.count("www." + plainZone); got != first {
-		t.Errorf("%s ten times within a second of a failure: got %d more upstream queries, want 0", describe(q), got-first)
-	}
-	testbed.Until(t, time.Second+slack, "the upstream to be asked again", func() bool {
+	tries := 0
+	timely(t, func() error {
+		tries++
+		qname := label(tries) + plainZone
+		q := ask(qname, dns.TypeA)
 		over(t, "udp", n.Addr, q)
-		return u.count("www."+plainZone) > first
+		first := u.count(qname)
+		for range 10 {
+			wantRcode(t, q, over(t, "udp", n.Addr, q), dns.RcodeServerFailure)
+		}
+		if got := u.count(qname); got != first {
+			return fmt.Errorf("%s ten times within a second of a failure: got %d more upstream queries, want 0", describe(q), got-first)
+		}
+		if !testbed.Within(time.Second+slack, func() bool {
+			over(t, "udp", n.Addr, q)
+			return u.count(qname) > first
+		}) {
+			return fmt.Errorf("%s: the upstream was not asked again within %v", describe(q), time.Second+slack)
+		}
+		return nil
 	})
 }

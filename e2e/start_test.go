@@ -5,6 +5,7 @@ package e2e
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -49,9 +50,14 @@ func TestTwoProcessesShareAPort(t *testing.T) {
 }
 
 // TestUpgradeLosesNoQuery stops the older of two processes while it has a query under way, which keeps
-// it from ending: meanwhile all that comes in is the other one's.
+// it from ending, for 5 s: meanwhile all that comes in is the other one's.
 func TestUpgradeLosesNoQuery(t *testing.T) {
 	t.Parallel()
+	timely(t, func() error { return upgrade(t) })
+}
+
+// upgrade returns an error when there was no time.
+func upgrade(t *testing.T) error {
 	slow := "slow." + plainZone
 	release := make(chan struct{})
 	u := startUpstream(t, func(in *incoming) {
@@ -93,7 +99,7 @@ func TestUpgradeLosesNoQuery(t *testing.T) {
 			_ = c.send(pack(t, q)) // What is not sent gets no answer.
 			clients = append(clients, c)
 		}
-		limit := time.Now().Add(time.Second)
+		limit := time.Now().Add(patience)
 		for _, c := range clients {
 			if _, err := c.receive(max(time.Until(limit), 10*time.Millisecond)); err != nil {
 				lost[proto]++
@@ -104,6 +110,9 @@ func TestUpgradeLosesNoQuery(t *testing.T) {
 		t.Errorf("while the older process waits for its upstream: lost %d of %d queries over udp and %d over tcp, want none",
 			lost["udp"], asked, lost["tcp"])
 	}
+	if !older.Running() {
+		return errors.New("the older process ended before all had their answers")
+	}
 	close(release)
 	b, err := c.receive(patience)
 	if err != nil {
@@ -113,6 +122,7 @@ func TestUpgradeLosesNoQuery(t *testing.T) {
 	if code := older.Wait(t, patience); code != 0 {
 		t.Errorf("the older process: got exit code %d, want 0", code)
 	}
+	return nil
 }
 
 // listeners tells how many sockets listen for TCP connections at an IPv4 address.

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"syscall"
 	"testing"
 	"time"
@@ -55,40 +56,50 @@ func TestStopAnswersWhatIsUnderWay(t *testing.T) {
 func TestStopWithNothingUnderWayIsQuick(t *testing.T) {
 	t.Parallel()
 	u := startUpstream(t, func(in *incoming) { in.reply(in.address(rightAddress)) })
-	n := front(t, "", u.addr)
-	idle := dial(t, "tcp", n.Addr)
-	idle.exchange(t, ask("www."+plainZone, dns.TypeA))
+	timely(t, func() error {
+		n := front(t, "", u.addr)
+		idle := dial(t, "tcp", n.Addr)
+		idle.exchange(t, ask("www."+plainZone, dns.TypeA))
+		if took := stop(t, n); took > 2*time.Second {
+			return fmt.Errorf("stop with an idle connection: took %v, want it at once", took)
+		}
+		return nil
+	})
+}
+
+// stop ends a notyet and says how long that took.
+func stop(t testing.TB, n *testbed.Notyet) time.Duration {
+	t.Helper()
 	start := time.Now()
 	n.Signal(syscall.SIGTERM)
 	if code := n.Wait(t, patience); code != 0 {
 		t.Errorf("got exit code %d, want 0: %s", code, n.Output())
 	}
-	if took := time.Since(start); took > 2*time.Second {
-		t.Errorf("stop with an idle connection: took %v, want it at once", took)
-	}
+	return time.Since(start)
 }
 
 // TestStopTakesFiveSecondsAtMost has upstreams that never answer.
 func TestStopTakesFiveSecondsAtMost(t *testing.T) {
 	t.Parallel()
-	u := startUpstream(t, silent)
-	n := front(t, "", u.addr, startUpstream(t, silent).addr, startUpstream(t, silent).addr)
-	q := ask("www."+plainZone, dns.TypeA)
-	for _, proto := range []string{"udp", "tcp"} {
-		if err := dial(t, proto, n.Addr).send(pack(t, q)); err != nil {
-			t.Fatalf("%v", err)
+	timely(t, func() error {
+		u := startUpstream(t, silent)
+		n := front(t, "", u.addr, startUpstream(t, silent).addr, startUpstream(t, silent).addr)
+		q := ask("www."+plainZone, dns.TypeA)
+		for _, proto := range []string{"udp", "tcp"} {
+			if err := dial(t, proto, n.Addr).send(pack(t, q)); err != nil {
+				t.Fatalf("%v", err)
+			}
 		}
-	}
-	testbed.Until(t, patience, "the upstream to be asked", func() bool { return u.count("www."+plainZone) > 0 })
-	start := time.Now()
-	n.Signal(syscall.SIGTERM)
-	if code := n.Wait(t, 10*time.Second); code != 0 {
-		t.Errorf("got exit code %d, want 0: %s", code, n.Output())
-	}
-	if took := time.Since(start); took > 6*time.Second {
-		t.Errorf("stop with a silent upstream: took %v, want at most 5 s", took)
-	}
+		testbed.Until(t, patience, "the upstream to be asked", func() bool { return u.count("www."+plainZone) > 0 })
+		if took := stop(t, n); took > 6*time.Second {
+			return fmt.Errorf("stop with a silent upstream: took %v, want at most 5 s", took)
+		}
+		return nil
+	})
 }
+
+// endedBySignal is the exit code of a process that did not end itself.
+const endedBySignal = -1
 
 func TestSecondSignalEndsAtOnce(t *testing.T) {
 	t.Parallel()
@@ -103,13 +114,14 @@ func TestSecondSignalEndsAtOnce(t *testing.T) {
 			}
 			testbed.Until(t, patience, "the upstream to be asked", func() bool { return u.count("www."+plainZone) > 0 })
 			n.Signal(syscall.SIGINT)
-			select {
-			case <-n.Done():
+			testbed.Until(t, patience, "the listener to be closed", func() bool { return listeners(t, n.Addr) == 0 })
+			if !n.Running() {
 				t.Fatalf("one signal ended it with a query under way: %s", n.Output())
-			case <-time.After(500 * time.Millisecond):
 			}
 			n.Signal(sig)
-			n.Wait(t, time.Second)
+			if code := n.Wait(t, patience); code != endedBySignal {
+				t.Errorf("after the second signal: got exit code %d, want it ended by the signal", code)
+			}
 		})
 	}
 }
