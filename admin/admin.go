@@ -114,6 +114,10 @@ func explain(address string, err error) error {
 		remedy = `; choose another address with --admin, or turn it off with --admin ""`
 	case errors.Is(err, fs.ErrPermission):
 		remedy = "; choose an address that this user may bind with --admin"
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		remedy = "; no interface of this machine has that address, so choose another with --admin"
+	case errors.Is(err, fs.ErrNotExist):
+		remedy = "; make the directory, or choose another path with --admin"
 	}
 	return fmt.Errorf("listen on admin %s: %w%s", address, err, remedy)
 }

@@ -136,8 +136,8 @@ func TestAddressThatCannotBeBound(t *testing.T) {
 		want    []string
 	}{
 		{l.Addr().String(), []string{"address already in use", `choose another address with --admin, or turn it off with --admin ""`}},
-		{"192.0.2.254:8053", []string{"cannot assign requested address"}},
-		{"unix:///nonexistent/notyet.sock", []string{"no such file or directory"}},
+		{"192.0.2.254:8053", []string{"cannot assign requested address", "no interface of this machine", "--admin"}},
+		{"unix:///nonexistent/notyet.sock", []string{"no such file or directory", "make the directory", "--admin"}},
 	} {
 		if runtime.GOOS != "linux" && len(tt.want) == 1 {
 			continue // worded otherwise
