@@ -218,7 +218,7 @@ func TestServeThatCannotBeginLeavesNothing(t *testing.T) {
 	before, ignore := descriptors(t), goleak.IgnoreCurrent()
 	for range 20 {
 		for _, flag := range []string{"--listen=", "--admin="} {
-			if code := run(t.Context(), []string{"serve", "--listen=127.0.0.1:0", flag + taken.Addr().String()}, io.Discard, io.Discard); code != 1 {
+			if code := run(t.Context(), []string{"serve", "--upstream=192.0.2.1", "--listen=127.0.0.1:0", flag + taken.Addr().String()}, io.Discard, io.Discard); code != 1 {
 				t.Errorf("%s in use: got exit code %d, want 1", flag, code)
 			}
 		}
