@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 
 	"github.com/miekg/dns"
 )
@@ -354,4 +355,21 @@ func Age(msg, offsets []byte, seconds uint32) {
 func Cap(msg []byte, off int, limit uint32) {
 	field := msg[off:][:4]
 	binary.BigEndian.PutUint32(field, min(TTL(binary.BigEndian.Uint32(field)), limit))
+}
+
+// Clone returns a copy that shares no bytes with r, and so outlives the message that r was read from. It allocates.
+func (r *Reply) Clone() *Reply {
+	c := *r
+	c.Message = bytes.Clone(r.Message)
+	c.TTLs = slices.Clone(r.TTLs)
+	c.EDE = bytes.Clone(r.EDE)
+	return &c
+}
+
+// Msg unpacks the reply, without its OPT. It allocates.
+func (r *Reply) Msg() (*dns.Msg, error) {
+	b := bytes.Clone(r.Message)
+	binary.BigEndian.PutUint16(b[10:], uint16(r.Additional))
+	m := new(dns.Msg)
+	return m, m.Unpack(b)
 }

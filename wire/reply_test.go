@@ -346,3 +346,30 @@ func TestParseReplyForgetsTheLastOne(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+func TestCloneOutlivesTheMessage(t *testing.T) {
+	t.Parallel()
+	b := message{question: "www.example. A", flags: QR | RD | RA, answer: "www.example. 300 A 192.0.2.1", opt: opt(&dns.EDNS0_EDE{InfoCode: 3, ExtraText: "stale"})}.pack(t)
+	var r Reply
+	name, err := Name("www.example.")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ParseReply(b, name, dns.TypeA, &r); err != nil {
+		t.Fatalf("ParseReply: %v", err)
+	}
+	c := r.Clone()
+	for i := range b {
+		b[i] = 0xFF
+	}
+	m, err := c.Msg()
+	if err != nil {
+		t.Fatalf("Msg: %v", err)
+	}
+	if len(m.Answer) != 1 || m.Answer[0].String() != "www.example.\t300\tIN\tA\t192.0.2.1" || m.IsEdns0() != nil {
+		t.Errorf("got %v, want the answer and no OPT", m)
+	}
+	if string(c.EDE[6:]) != "stale" || c.Kind != Positive || len(c.TTLs) != 1 {
+		t.Errorf("got %+v, want what the reply had", c)
+	}
+}
