@@ -1,0 +1,39 @@
+package authority
+
+import (
+	"context"
+
+	"github.com/miekg/dns"
+
+	"notyet/wire"
+)
+
+// Answer is what the servers of a zone say. It is not safe for concurrent use.
+type Answer struct {
+	// Kind is Positive, NODATA or NXDOMAIN: what the zone says of the end of the chain within it. With a Target it is Positive.
+	Kind wire.Kind
+	// Msg is the best reply, with nothing but records of the zone; in the answer section those that lead from the qname to
+	// its end. AA and AD are clear, OPT is gone, and question and owner names are in lower case.
+	Msg  *dns.Msg
+	Zone string   // its apex
+	SOA  *dns.SOA // the zone's, as its apex probe had it
+	// Have, Lack and Silent are the names of the servers by what they said, without the final dot; addresses when they are
+	// given. Servers that do not count are in none of them, nor are, before Rest, those that have not answered yet.
+	// Those that the budget spared are Silent.
+	Have, Lack, Silent []string
+	// Target is where the chain in Msg leads on to, out of what these servers say: the caller's to follow. "": nowhere.
+	Target string
+
+	tally *tally
+}
+
+// Rest waits until every server that was asked has answered or has had its time, or ctx ends, and returns the answer
+// completed. One that comes late may turn a denial into a positive answer.
+func (a *Answer) Rest(ctx context.Context) *Answer {
+	a.tally.rest(ctx)
+	all, err := a.tally.answer()
+	if err != nil {
+		return a // not so: there is an answer
+	}
+	return all
+}

@@ -1,0 +1,126 @@
+package authority
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"notyet/wire"
+)
+
+// begin finds the zone that discovery begins in: at the upstream, unless its servers are given. An error means that the
+// upstream does not say.
+func (f *Finder) begin(ctx context.Context, d *discovery, o origin) (*zone, error) {
+	if len(o.servers) > 0 {
+		return f.given(ctx, o), nil
+	}
+	apex, life := o.qname, maxLife
+	if o.reverse {
+		reply, _, err := f.lookup(ctx, d, apex, dns.TypeSOA)
+		if err != nil {
+			return nil, err
+		}
+		soa := soaAbove(reply, apex)
+		if soa == nil {
+			return f.beginDegraded(o, fmt.Errorf("the upstream has no SOA above %s", apex)), nil
+		}
+		if soa.Hdr.Name != apex {
+			apex, life = soa.Hdr.Name, seconds(soa.Hdr.Ttl)
+		}
+	}
+	for apex != "" {
+		if z := f.compared(apex); z != nil {
+			f.startsAt(o, apex)
+			return z, nil
+		}
+		reply, from, err := f.lookup(ctx, d, apex, dns.TypeNS)
+		if err != nil {
+			return nil, err
+		}
+		g := newDelegation(reply.Answer, reply.Extra, apex, o.watch)
+		g.from, g.ttl = from, min(g.ttl, life)
+		if len(g.names) > 0 {
+			return f.beginAt(ctx, d, o, g)
+		}
+		var ttl time.Duration
+		apex, ttl = upwards(reply, apex, &o)
+		life = min(life, ttl)
+	}
+	return f.beginDegraded(o, fmt.Errorf("the upstream has no NS of %s", o.qname)), nil
+}
+
+// upwards is where to go on when the upstream has no NS of a name, and for how long it says so; "": nowhere.
+func upwards(reply *dns.Msg, apex string, o *origin) (next string, life time.Duration) {
+	soa := soaAbove(reply, apex)
+	if soa != nil {
+		next, life = soa.Hdr.Name, seconds(soa.Hdr.Ttl)
+	}
+	switch {
+	case reply.Rcode == dns.RcodeSuccess && below(apex, next):
+		return next, life
+	case reply.Rcode == dns.RcodeNameError && apex == o.qname && !o.reverse && below(apex, suffix(apex)):
+		// Perhaps the domain was registered a minute ago. The suffix's servers are the first to know.
+		return suffix(apex), life
+	}
+	return "", 0
+}
+
+// beginAt makes the zone whose NS the upstream has. At least one of its servers has to have the SOA that the upstream has:
+// otherwise the upstream's is a private view of the zone, or they are not what they should be.
+func (f *Finder) beginAt(ctx context.Context, d *discovery, o origin, g *delegation) (*zone, error) {
+	if !d.spend() { // before the addresses take what is left
+		return nil, errSpent
+	}
+	var reply *dns.Msg
+	var err error
+	var asked sync.WaitGroup
+	asked.Go(func() { reply, _, err = f.recurse(ctx, g.apex, dns.TypeSOA) })
+	servers, ttl := f.locate(ctx, d, g, maxServers)
+	asked.Wait()
+	if err != nil {
+		return nil, err
+	}
+	soa := soaOf(reply, g.apex)
+	if soa == nil {
+		return f.beginDegraded(o, fmt.Errorf("the upstream has no SOA of %s", g.apex)), nil
+	}
+	z := f.newZone(key{name: g.apex}, g.apex, o, min(g.ttl, ttl))
+	z.from, z.servers, z.want = g.from, servers, soa
+	z = f.settle(ctx, z)
+	f.keep(z)
+	f.startsAt(o, g.apex)
+	return z, nil
+}
+
+// beginDegraded makes it known that discovery for an origin cannot even begin.
+func (f *Finder) beginDegraded(o origin, why error) *zone {
+	z := f.degraded(o.key(), o, why)
+	f.keep(z)
+	f.startsAt(o, o.qname)
+	return z
+}
+
+// lookup is recurse within the bound of a discovery.
+func (f *Finder) lookup(ctx context.Context, d *discovery, qname string, qtype uint16) (*dns.Msg, netip.Addr, error) {
+	if !d.spend() {
+		return nil, netip.Addr{}, errSpent
+	}
+	return f.recurse(ctx, qname, qtype)
+}
+
+// recurse asks the upstream. A reply is an answer or a denial.
+func (f *Finder) recurse(ctx context.Context, qname string, qtype uint16) (*dns.Msg, netip.Addr, error) {
+	reply, from, err := f.config.Lookup(ctx, qname, qtype)
+	if err == nil && reply.Rcode != dns.RcodeSuccess && reply.Rcode != dns.RcodeNameError {
+		err = errors.New(wire.RcodeName(reply.Rcode))
+	}
+	if err != nil {
+		return nil, from, fmt.Errorf("look-up of %s %s at the upstream: %w", qname, dns.Type(qtype), plain(err))
+	}
+	return reply, from, nil
+}

@@ -1,0 +1,80 @@
+package authority
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+
+	"github.com/miekg/dns"
+)
+
+// given makes the zone whose servers are given. Its apex is what they say: the watch may be in the midst of their zone.
+func (f *Finder) given(ctx context.Context, o origin) *zone {
+	var servers []*server
+	for _, at := range o.servers {
+		if f.mayAsk(at, at.Addr()) {
+			servers = append(servers, &server{name: at.String(), addrs: []netip.AddrPort{at}})
+		}
+	}
+	apex, err := f.apexAt(ctx, servers, o.qname)
+	if err != nil {
+		return f.beginDegraded(o, err)
+	}
+	z := f.newZone(o.key(), apex, o, maxLife)
+	z.servers = servers
+	z = f.settle(ctx, z)
+	f.keep(z)
+	return z
+}
+
+// apexAt is the apex of the zone that a name is in, by the word of the first server that has the zone.
+func (f *Finder) apexAt(ctx context.Context, servers []*server, qname string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	probes := make(chan probe, len(servers))
+	for _, s := range servers {
+		f.spawn(func() {
+			soa, err := f.probe(ctx, s, qname, soaAbove)
+			probes <- probe{s, soa, err}
+		})
+	}
+	var faults []error
+	for range servers {
+		p := <-probes
+		if p.err == nil {
+			return p.soa.Hdr.Name, nil
+		}
+		faults = append(faults, p.err)
+	}
+	return "", none(faults)
+}
+
+// soaOf is the SOA of a zone in a reply to the question for it, or nil.
+func soaOf(m *dns.Msg, apex string) *dns.SOA {
+	for _, rr := range m.Answer {
+		if soa, ok := rr.(*dns.SOA); ok && dns.CanonicalName(soa.Hdr.Name) == apex {
+			return lowered(soa)
+		}
+	}
+	return nil
+}
+
+// soaAbove is the SOA of the zone that a name is in, which is in every reply to the question for its SOA, or nil.
+func soaAbove(m *dns.Msg, qname string) *dns.SOA {
+	if soa := soaOf(m, qname); soa != nil {
+		return soa
+	}
+	for _, rr := range m.Ns {
+		if soa, ok := rr.(*dns.SOA); ok && dns.IsSubDomain(soa.Hdr.Name, qname) {
+			return lowered(soa)
+		}
+	}
+	return nil
+}
+
+func lowered(soa *dns.SOA) *dns.SOA {
+	soa.Hdr.Name = dns.CanonicalName(soa.Hdr.Name)
+	return soa
+}
+
+var errNoServer = errors.New("no name server has an address that may be asked")

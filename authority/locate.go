@@ -1,0 +1,94 @@
+package authority
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+const (
+	maxServers   = 13 // of a zone
+	maxGlueless  = 4  // of them that are looked up, behind a cut
+	maxAddresses = 8  // of a server
+)
+
+// lookupTime is how long addresses are waited for: what is left of a discovery is for the probes.
+const lookupTime = 700 * time.Millisecond
+
+// locate finds the addresses of a delegation's servers: those without glue, up to a limit, the upstream is asked for. Servers without
+// an address are left out. ttl is the lowest of the addresses, and 0 when some could not be learned.
+func (f *Finder) locate(ctx context.Context, d *discovery, g *delegation, limit int) (servers []*server, ttl time.Duration) {
+	ctx, cancel := context.WithTimeout(ctx, lookupTime)
+	defer cancel()
+	found := make(map[string][]netip.AddrPort)
+	ttl = maxLife
+	var mu sync.Mutex // guards both
+	add := func(name string, addrs []netip.Addr, from netip.Addr, life time.Duration) {
+		mu.Lock()
+		defer mu.Unlock()
+		ttl = min(ttl, life)
+		for _, a := range addrs {
+			at := netip.AddrPortFrom(a.Unmap(), f.config.Port)
+			if f.mayAsk(at, from) && !slices.Contains(found[name], at) {
+				found[name] = append(found[name], at)
+			}
+		}
+	}
+	var glueless []string
+	for _, name := range g.names {
+		if addrs := g.glue[name]; addrs != nil {
+			add(name, addrs, g.from, g.ttl)
+		} else if len(glueless) < limit {
+			glueless = append(glueless, name)
+		}
+	}
+	var asked sync.WaitGroup
+	for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} { // when too many, rather one address of each
+		for _, name := range glueless {
+			if !d.spend() {
+				break
+			}
+			asked.Go(func() {
+				reply, from, err := f.recurse(ctx, name, qtype)
+				if err != nil {
+					add(name, nil, from, 0)
+					return
+				}
+				addrs, life := addresses(reply.Answer)
+				add(name, addrs, from, life)
+			})
+		}
+	}
+	asked.Wait()
+	for _, name := range g.names {
+		if addrs := found[name]; len(addrs) > 0 {
+			servers = append(servers, &server{name: withoutDot(name), addrs: ordered(addrs)})
+		}
+	}
+	return servers, ttl
+}
+
+// ordered puts IPv4 first, which works in more places.
+func ordered(addrs []netip.AddrPort) []netip.AddrPort {
+	slices.SortStableFunc(addrs, func(a, b netip.AddrPort) int { return a.Addr().BitLen() - b.Addr().BitLen() })
+	return addrs[:min(len(addrs), maxAddresses)]
+}
+
+// mayAsk reports whether packets may go to a server's address, which one at from has named: never back to ourselves, and into the
+// machine or the link only if that one is there as well.
+func (f *Finder) mayAsk(at netip.AddrPort, from netip.Addr) bool {
+	a, from := at.Addr().Unmap(), from.Unmap()
+	switch {
+	case !a.IsValid(), a.IsUnspecified(), a.IsMulticast(), f.config.Ours != nil && f.config.Ours(at):
+		return false
+	case a.IsLoopback():
+		return from.IsLoopback()
+	case a.IsLinkLocalUnicast():
+		return from.IsLinkLocalUnicast()
+	}
+	return true
+}

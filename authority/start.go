@@ -1,0 +1,100 @@
+package authority
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/miekg/dns"
+	"golang.org/x/net/publicsuffix"
+)
+
+// origin says where discovery begins.
+type origin struct {
+	qname   string // whose NS the upstream is asked for
+	reverse bool   // whose SOA the upstream is asked for: discovery begins at the zone that it is in
+	watch   string
+	servers []netip.AddrPort // given for qname; nothing is asked at the upstream
+}
+
+// key is what the zone is known by that discovery begins in, unless it turns out to be another one.
+func (o *origin) key() key {
+	if len(o.servers) == 0 {
+		return key{name: o.qname}
+	}
+	return key{o.qname, fmt.Sprint(o.servers)}
+}
+
+// origin returns where discovery begins, and the name whose zone is to be found: a DS record is in the zone above the
+// cut (RFC 4035, section 2.4).
+func (r *Request) origin() (o origin, qname string) {
+	o.watch, qname = r.Watch, r.Name
+	if r.Type == dns.TypeDS {
+		qname = parent(qname)
+	}
+	watched := o.watch != "" && dns.IsSubDomain(o.watch, qname)
+	if watched && len(r.Servers) > 0 {
+		o.qname, o.servers = o.watch, r.Servers
+		return o, qname
+	}
+	if tree := reverseTree(qname); tree != "" {
+		// Not the name itself, for the upstream is not to be told that it is missing.
+		o.qname, o.reverse = parent(qname), true
+		if watched && o.watch != qname && dns.IsSubDomain(tree, o.watch) {
+			o.qname = o.watch
+		}
+		return o, qname
+	}
+	o.qname = registrable(qname)
+	if watched && below(o.qname, o.watch) {
+		o.qname = o.watch
+	}
+	return o, qname
+}
+
+// reverseTree is the domain of reverse zones that the name is below, or "".
+func reverseTree(qname string) string {
+	for _, tree := range []string{"in-addr.arpa.", "ip6.arpa."} {
+		if below(qname, tree) {
+			return tree
+		}
+	}
+	return ""
+}
+
+// registrable is the name's ICANN suffix and one label more, or the suffix if it is one.
+func registrable(qname string) string { return last(qname, dns.CountLabel(suffix(qname))+1) }
+
+// suffix is the name's ICANN suffix; the last label where none is listed.
+func suffix(qname string) string {
+	for s := strings.TrimSuffix(qname, "."); ; {
+		suffix, _ := publicsuffix.PublicSuffix(s)
+		_, icann := publicsuffix.PublicSuffix(suffix) // of the name it may be wrong: labels below that lead to longer rules spoil it
+		_, rest, more := strings.Cut(suffix, ".")
+		if icann || !more {
+			return last(qname, 1+strings.Count(suffix, "."))
+		}
+		s = rest // a private suffix; the ICANN one is shorter
+	}
+}
+
+// last is the name's last n labels, or the whole name if it has not as many.
+func last(qname string, n int) string {
+	labels := dns.Split(qname)
+	if n >= len(labels) {
+		return qname
+	}
+	return qname[labels[len(labels)-n]:]
+}
+
+// parent is the name without its first label; of the root, the root.
+func parent(qname string) string {
+	i, end := dns.NextLabel(qname, 0)
+	if end {
+		return "."
+	}
+	return qname[i:]
+}
+
+// below reports whether the name is in the domain and not its apex.
+func below(qname, domain string) bool { return qname != domain && dns.IsSubDomain(domain, qname) }

@@ -1,0 +1,122 @@
+package authority
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/miekg/dns"
+)
+
+// How long a zone lives, whatever the TTLs of its NS and their addresses are.
+const (
+	minLife = 30 * time.Second
+	maxLife = 24 * time.Hour
+)
+
+// zone is what one discovery found out about a zone; a later one makes another, which takes its place. What is not said to
+// change doesn't once the zone is kept.
+type zone struct {
+	key     key
+	apex    string
+	origin  origin     // of the discovery that found it
+	why     error      // not nil: it is degraded, and has nothing of what follows but the context
+	from    netip.Addr // the upstream that named the servers, or those of a zone above
+	servers []*server
+	want    *dns.SOA // the upstream's, in the zone that discovery began in; nil: it is not asked
+	soa     *dns.SOA // of the first server that counted
+	born    time.Time
+	expires time.Time
+	turn    atomic.Uint32 // of the servers to be asked first
+
+	ctx      context.Context // ends when another zone takes its place
+	stop     context.CancelFunc
+	renewing bool // guarded by the Finder's lock
+}
+
+// newZone makes a zone that lives for a time. It is kept or stopped.
+func (f *Finder) newZone(k key, apex string, o origin, life time.Duration) *zone {
+	z := &zone{key: k, apex: apex, origin: o, born: time.Now()}
+	z.expires = z.born.Add(min(max(life, minLife), maxLife))
+	z.ctx, z.stop = context.WithCancel(f.ctx)
+	return z
+}
+
+// degraded makes a zone whose servers cannot be asked.
+func (f *Finder) degraded(k key, o origin, why error) *zone {
+	z := f.newZone(k, k.name, o, 0)
+	z.why = why
+	return z
+}
+
+// usableLocked reports whether there is no need to look for the zone.
+func (z *zone) usableLocked() bool {
+	return !z.renewing && (z.why != nil || time.Now().Before(z.expires))
+}
+
+// counting are the servers that count; there is at least one, unless the zone is degraded.
+func (z *zone) counting() []*server {
+	var all []*server
+	for _, s := range z.servers {
+		if s.soa.Load() != nil {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// settle probes the servers of a new zone, and returns it once one counts and the others had their time, or a degraded one in
+// its place. Servers that answer later count from then on.
+func (f *Finder) settle(ctx context.Context, z *zone) *zone {
+	probes := make(chan probe, len(z.servers))
+	for _, s := range z.servers {
+		f.spawn(func() { f.tend(z, s, probes) })
+	}
+	if err := z.awaitCounting(ctx, probes); err != nil {
+		z.stop()
+		return f.degraded(z.key, z.origin, err)
+	}
+	return z
+}
+
+// awaitCounting returns nil once there is a server that counts and has the SOA that is wanted.
+func (z *zone) awaitCounting(ctx context.Context, probes <-chan probe) error {
+	var faults []error
+	var enough <-chan time.Time
+	for range z.servers {
+		select {
+		case p := <-probes:
+			switch {
+			case p.err != nil:
+				faults = append(faults, p.err)
+			case z.want != nil && !same(p.soa, z.want):
+				faults = append(faults, fmt.Errorf("%s: SOA differs from the upstream's", p.server.name))
+			case z.soa == nil:
+				z.soa = p.soa
+				enough = time.After(grace)
+			}
+		case <-enough:
+			return nil
+		case <-ctx.Done():
+			if z.soa == nil {
+				return none(append(faults, plain(ctx.Err())))
+			}
+			return nil
+		}
+	}
+	if z.soa == nil {
+		return none(faults)
+	}
+	return nil
+}
+
+// same compares two SOAs of a zone. Their serials differ while an update is on its way.
+func same(a, b *dns.SOA) bool {
+	return strings.EqualFold(a.Ns, b.Ns) && strings.EqualFold(a.Mbox, b.Mbox) &&
+		a.Refresh == b.Refresh && a.Retry == b.Retry && a.Expire == b.Expire && a.Minttl == b.Minttl
+}
+
+func seconds(ttl uint32) time.Duration { return time.Duration(ttl) * time.Second }
