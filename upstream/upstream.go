@@ -97,6 +97,9 @@ func Name(addr netip.AddrPort, tcp bool) string {
 
 func (u *Upstream) String() string { return u.name }
 
+// Addr is where the server is.
+func (u *Upstream) Addr() netip.AddrPort { return u.config.Addr }
+
 // Close ends exchanges over TCP and closes the sockets; what is under way over UDP is told ErrStopped.
 func (u *Upstream) Close() {
 	u.mu.Lock()
