@@ -1,0 +1,75 @@
+package watch
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// A half's limiter lets a tenth of the rate through at once and refills by the rest, so that in no second there are more
+// than the rate allows.
+const burstShare = 10
+
+// maxTurn is how long a question waits for its turn rather than be over the budget.
+const maxTurn = time.Second
+
+// budget bounds the questions to a watch's authorities. Half of it is for pending names alone, so that a flood of new ones
+// does not keep a record from being seen that somebody waits for. It is safe for concurrent use.
+type budget struct {
+	open, reserved *rate.Limiter
+}
+
+func newBudget(perSecond int) budget {
+	half := func() *rate.Limiter {
+		burst := max(1, perSecond/burstShare)
+		refill := max(float64(perSecond)/2-float64(burst), float64(perSecond)/4)
+		return rate.NewLimiter(rate.Limit(refill), burst)
+	}
+	return budget{open: half(), reserved: half()}
+}
+
+// now reports whether a query may be sent at once.
+func (b *budget) now(pending bool) bool { return pending && b.reserved.Allow() || b.open.Allow() }
+
+// soon waits until a query may be sent. It returns false, at once, when that would take longer than maxTurn, and when ctx ends.
+func (b *budget) soon(ctx context.Context, pending bool) bool {
+	limiter := b.open
+	if pending {
+		limiter = b.reserved
+	}
+	reservation := limiter.Reserve()
+	delay := reservation.Delay()
+	if delay > maxTurn {
+		reservation.Cancel()
+		return false
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// turn asks the budget on behalf of one question. The first server may wait for its turn; the others are only asked
+// if they need not.
+type turn struct {
+	ctx     context.Context // of the question
+	watch   *Watch
+	pending bool
+	begun   atomic.Bool
+}
+
+// take reports whether a query to one server more may be sent.
+func (t *turn) take(int) bool {
+	b := &t.watch.budget
+	first := t.begun.CompareAndSwap(false, true)
+	if b.now(t.pending) {
+		return true
+	}
+	return first && b.soon(t.ctx, t.pending)
+}

@@ -1,0 +1,112 @@
+package watch
+
+import (
+	"testing"
+	"time"
+)
+
+func TestChainOfAWatchedNameIsFollowedByItsOwnServers(t *testing.T) {
+	t.Parallel()
+	const (
+		alias  = "alias.shipit.dev. A"
+		target = "target.shipit.dev. A"
+	)
+	for _, tt := range []struct {
+		name    string
+		records map[string]string
+		want    string
+		own     string
+	}{
+		{
+			name:    "to a name that exists",
+			records: map[string]string{"alias.shipit.dev. CNAME": "target.shipit.dev.", target: "60 A 192.0.2.7"},
+			want:    "NOERROR CNAME target.shipit.dev. A 192.0.2.7",
+			own:     "0s alias.shipit.dev. A, 0s target.shipit.dev. A",
+		},
+		{
+			name:    "to a name that does not exist",
+			records: map[string]string{"alias.shipit.dev. CNAME": "target.shipit.dev."},
+			want:    "NXDOMAIN CNAME target.shipit.dev.",
+			own:     "0s alias.shipit.dev. A, 0s target.shipit.dev. A",
+		},
+		{
+			name:    "to a name of another type",
+			records: map[string]string{"alias.shipit.dev. CNAME": "target.shipit.dev.", "target.shipit.dev. TXT": "60 TXT x"},
+			want:    "NOERROR CNAME target.shipit.dev.",
+			own:     "0s alias.shipit.dev. A, 0s target.shipit.dev. A",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(t *testing.T) {
+				b := newBed(t, defaults)
+				for q, records := range tt.records {
+					b.publish(q, records)
+				}
+				b.want(alias, tt.want)
+				b.wantAsked(tt.own, "")
+			})
+		})
+	}
+}
+
+func TestTargetThatIsPublishedLaterThanTheCNAMEIsVisible(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		b := newBed(t, defaults)
+		b.publish("alias.shipit.dev. CNAME", "target.elsewhere.net.")
+		const alias = "alias.shipit.dev. A"
+		for range 5 {
+			b.want(alias, "NXDOMAIN CNAME target.elsewhere.net.")
+			time.Sleep(250 * time.Millisecond)
+		}
+		b.publish("target.elsewhere.net. A", "60 A 192.0.2.7")
+		time.Sleep(1250 * time.Millisecond)
+		b.want(alias, "NOERROR CNAME target.elsewhere.net. A 192.0.2.7")
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if len(b.forward) != 0 {
+			t.Errorf("the upstream was asked %q, want nothing", b.forward)
+		}
+	})
+}
+
+func TestTargetThatIsKnownGoesToTheUpstream(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		b := newBed(t, defaults)
+		b.publish("target.shipit.dev. A", "1 A 192.0.2.7")
+		b.want("target.shipit.dev. A", yes)
+		time.Sleep(2 * time.Second)
+		b.publish("alias.shipit.dev. CNAME", "target.shipit.dev.")
+		b.upstream(constant("60 A 192.0.2.8"))
+		b.forget()
+		b.want("alias.shipit.dev. A", "NOERROR CNAME target.shipit.dev. A 192.0.2.8")
+		b.wantAsked("2s alias.shipit.dev. A", "2s target.shipit.dev. A")
+	})
+}
+
+func TestUpstreamsDenialOfAChainsEndIsOverruledThere(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		options := defaults
+		options.Verify = After
+		b := newBed(t, options)
+		b.publish("target.shipit.dev. A", "60 A 192.0.2.7")
+		b.upstream(constant("CHAIN"))
+		b.want("alias.shipit.dev. A", "NOERROR CNAME target.shipit.dev. A 192.0.2.7")
+		b.wantAsked("0s target.shipit.dev. A", "0s alias.shipit.dev. A")
+	})
+}
+
+func TestChainIsFollowedForEightLinks(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		b := newBed(t, defaults)
+		b.publish("alias.shipit.dev. CNAME", "alias.shipit.dev.")
+		b.want("alias.shipit.dev. A", "SERVFAIL")
+		if got := len(b.asked); got != maxChain {
+			t.Errorf("asked %d times, want %d", got, maxChain)
+		}
+	})
+}

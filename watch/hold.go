@@ -1,0 +1,81 @@
+package watch
+
+import (
+	"time"
+
+	"notyet/cache"
+)
+
+// held is a client that waits for a yes.
+type held struct {
+	client
+	watch *Watch
+	no    *cache.Entry // what it gets if that does not come
+}
+
+// hold lets a client wait until the name is visible, at most until hold after the first that had to. It returns false when
+// that time is over, or there is no place.
+func (s *Set) hold(p *pending, c client, no *cache.Entry) bool {
+	s.mu.Lock()
+	until := p.holdUntil
+	over := p.gone || s.holdsNone || !until.IsZero() && !c.started.Before(until)
+	s.mu.Unlock()
+	if over {
+		return false
+	}
+	if !c.Hold(no) {
+		p.watch.meter.held("full")
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p.gone || s.holdsNone { // meanwhile
+		return false
+	}
+	if p.holdUntil.IsZero() {
+		p.holdUntil = c.started.Add(p.watch.options.Hold)
+	}
+	p.waiting = append(p.waiting, held{c, p.watch, no})
+	p.scheduleLocked(time.Now())
+	return true
+}
+
+// ReleaseHeld answers every client that is held, and lets none be held from now on: the server is to stop.
+func (s *Set) ReleaseHeld() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.holdsNone = true
+	for _, p := range s.pending.Values() {
+		s.answerLocked(p)
+	}
+}
+
+// answerLocked gives all clients that wait for the name their "no", once the lock is free.
+func (s *Set) answerLocked(p *pending) {
+	waiting := p.waiting
+	if len(waiting) == 0 {
+		return
+	}
+	p.waiting = nil
+	s.running.Go(func() {
+		for _, h := range waiting {
+			h.watch.meter.held("no")
+			h.Done(h.no)
+		}
+	})
+}
+
+// answerHeld gives clients that waited the answer to key. Those whose flags are others are asked for anew.
+func (s *Set) answerHeld(waiting []held, key cache.Key, e *cache.Entry, outcome string) {
+	for _, h := range waiting {
+		h.watch.meter.held(outcome)
+		if h.key.DO == key.DO && h.key.CD == key.CD {
+			h.Done(e)
+			continue
+		}
+		h.Hold = nil
+		if !s.start(func() { s.serve(h.client) }) {
+			h.Done(h.no)
+		}
+	}
+}

@@ -1,0 +1,241 @@
+package watch
+
+import (
+	"context"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"notyet/cache"
+	"notyet/wire"
+)
+
+// serve answers a client's question.
+func (s *Set) serve(c client) {
+	w := s.Find(c.key.Name)
+	if w == nil { // a lease that has ended meanwhile
+		s.serveUnwatched(c)
+		return
+	}
+	p := s.isPending(w, c)
+	f := s.look(s.ctx, w, p, c)
+	switch {
+	case f.positive():
+		how := "query"
+		if !f.own {
+			how = "upstream"
+		}
+		e, was := s.admit(w, c.key, f, how)
+		c.Done(e)
+		s.settle(c.key, f, was)
+	case f.negative():
+		s.refuse(w, c, f)
+	default:
+		c.Done(s.neither(c.key, f))
+	}
+}
+
+func (s *Set) serveUnwatched(c client) {
+	up := s.forward(s.ctx, c.key)
+	if up.reply == nil {
+		c.Done(s.neither(c.key, finding{ede: up.ede}))
+		return
+	}
+	c.Done(s.config.Cache.Put(c.key, up.reply, time.Now()))
+}
+
+// neither makes the answer of a finding that is neither yes nor no.
+func (s *Set) neither(key cache.Key, f finding) *cache.Entry {
+	now := time.Now()
+	if f.reply == nil {
+		return s.config.Cache.PutFailure(key, cache.Failure(key, f.ede), now)
+	}
+	return s.config.Cache.Put(key, f.reply, now)
+}
+
+func (s *Set) job(w *Watch, key cache.Key, pending, behind bool) *job {
+	return &job{set: s, watch: w, key: key, qname: wire.String(key.Name), pending: pending, behind: behind}
+}
+
+// look finds out what to answer a client; p is nil when the question is not pending.
+func (s *Set) look(ctx context.Context, w *Watch, p *pending, c client) finding {
+	if p == nil {
+		return s.job(w, c.key, false, false).find(ctx)
+	}
+	no, recent := p.recent(c)
+	if recent {
+		return no
+	}
+	f := p.ask(ctx, c.key, false)
+	f = s.private(ctx, p, c.key, f)
+	if f.reply == nil && f.note != "" { // the authorities were not heard, and the upstream is not to be taught a "no"
+		no.note = f.note
+		return no
+	}
+	return f
+}
+
+// recent returns the last denial of the pending name, and whether it is young enough to be given again: a name that is not kept at
+// all is asked for each time.
+func (p *pending) recent(c client) (no finding, recent bool) {
+	p.set.mu.Lock()
+	defer p.set.mu.Unlock()
+	return p.no, p.kept && c.started.Sub(p.at) < askAnew && p.no.do == c.key.DO && p.no.cd == c.key.CD
+}
+
+// ask asks about the pending name, or waits for the answer when somebody is about it already.
+func (p *pending) ask(ctx context.Context, key cache.Key, behind bool) finding {
+	s := p.set
+	j := s.job(p.watch, key, true, behind)
+	s.mu.Lock()
+	other := p.underWay
+	if other == nil {
+		p.underWay = &flight{done: make(chan struct{}), do: key.DO, cd: key.CD}
+	}
+	mine := p.underWay
+	p.at = time.Now()
+	s.mu.Unlock()
+	if other != nil {
+		if other.do == key.DO && other.cd == key.CD {
+			select {
+			case <-other.done:
+			case <-ctx.Done():
+			}
+			if f := other.finding; f.reply != nil {
+				return f
+			}
+		}
+		return j.find(ctx)
+	}
+
+	mine.finding = j.find(ctx)
+	s.mu.Lock()
+	p.underWay = nil
+	p.scheduleLocked(time.Now())
+	s.mu.Unlock()
+	close(mine.done)
+	return mine.finding
+}
+
+// private asks the upstream about a name that has been pending for upstream_after: it may be one that only the upstream knows.
+func (s *Set) private(ctx context.Context, p *pending, key cache.Key, f finding) finding {
+	w := p.watch
+	after := w.options.UpstreamAfter
+	if f.positive() || after == 0 || w.options.Verify != Before || w.hasAgreed() {
+		return f
+	}
+	s.mu.Lock()
+	due := !p.upstreamAsked && time.Since(p.first) >= after
+	p.upstreamAsked = p.upstreamAsked || due
+	s.mu.Unlock()
+	if !due {
+		return f
+	}
+	up := s.job(w, key, true, false).upstream(ctx, p.qname, finding{})
+	if !up.positive() {
+		return f
+	}
+	if again := s.job(w, key, true, true).find(ctx); again.positive() {
+		return again // it has just been published
+	}
+	s.becamePrivate(w, p.qname)
+	return up
+}
+
+// admit keeps a positive answer. If the question was pending, the name is visible now.
+func (s *Set) admit(w *Watch, key cache.Key, f finding, how string) (e *cache.Entry, was bool) {
+	q := question{wire.String(key.Name), key.Type}
+	now := time.Now()
+	s.mu.Lock()
+	p, was := s.pending.Peek(q)
+	var waiting []held
+	if was {
+		waiting, p.waiting = p.waiting, nil
+		s.pending.Remove(q)
+		s.wakeLocked(q, now)
+	}
+	s.mu.Unlock()
+	answers := s.config.Cache
+	if was {
+		answers.DropNegatives(key.Name)
+		for n := wire.Parent(key.Name); len(n) >= len(w.zone) && wire.IsSubdomain(n, w.zone); n = wire.Parent(n) {
+			answers.DropNXDOMAIN(n)
+		}
+	}
+	e = answers.PutWatched(key, f.reply, cache.Watched{MaxTTL: w.longest(f)}, now)
+	if !was {
+		return e, false
+	}
+	s.tellVisible(p, how, now)
+	s.answerHeld(waiting, key, e, "visible")
+	return e, true
+}
+
+// longest is how long a positive answer may be kept; 0: as long as any. What the upstream has not been asked about it is
+// asked soon, since its view, its filters and its validation are in force.
+func (w *Watch) longest(f finding) time.Duration {
+	if f.own && !f.overruled {
+		return w.options.UpstreamAfter
+	}
+	return 0
+}
+
+// siblings are the types that are often asked for together: when one comes, the others are worth asking for.
+var siblings = [...]uint16{dns.TypeA, dns.TypeAAAA, dns.TypeHTTPS, dns.TypeTXT, dns.TypeMX, dns.TypeSRV}
+
+// wakeLocked lets the other pending questions of a name be asked now.
+func (s *Set) wakeLocked(q question, now time.Time) {
+	for _, qtype := range siblings {
+		if p, ok := s.pending.Peek(question{q.qname, qtype}); ok {
+			p.notified, p.burst = now, 0
+			p.scheduleLocked(now)
+		}
+	}
+}
+
+// settle waits until all servers have said whether they have what is visible; if so, the question is the upstream's from the
+// answer's expiry on.
+func (s *Set) settle(key cache.Key, f finding, pending bool) {
+	if len(f.asked) == 0 {
+		return
+	}
+	for _, a := range f.asked {
+		if a = a.Rest(s.ctx); len(a.Lack)+len(a.Silent) > 0 {
+			return
+		}
+	}
+	s.known.allHave(s.id(wire.String(key.Name), key.Type), pending, time.Now())
+}
+
+// refuse answers a denial, or holds the client that would get it.
+func (s *Set) refuse(w *Watch, c client, f finding) {
+	j := s.job(w, c.key, true, false)
+	worth := w.options.Verify != Off && !f.degraded && j.worth(f)
+	if worth && w.options.Hold > 0 {
+		worth = j.worthWaiting(s.ctx, f)
+	}
+	p := s.deny(w, c.key, f, c.started, worth)
+	e := s.keep(w, c.key, p, f)
+	w.meter.shortened(e.Lifetime(), negativeTTL(f.reply))
+	if p == nil || w.options.Hold == 0 || c.Hold == nil || !s.hold(p, c, e) {
+		c.Done(e)
+	}
+}
+
+// keep puts a denial into the cache; p is nil when it is not pending.
+func (s *Set) keep(w *Watch, key cache.Key, p *pending, f finding) *cache.Entry {
+	k := cache.Watched{NXDOMAIN: w.options.NegativeTTL, NODATA: w.options.NODATATTL}
+	if f.reply.EDE == nil {
+		k.EDE = f.explain
+	}
+	if p != nil {
+		k.Asked = p.asked
+	}
+	e := s.config.Cache.PutWatched(key, f.reply, k, time.Now())
+	if p != nil {
+		s.mu.Lock()
+		p.kept = e.Lifetime() > 0
+		s.mu.Unlock()
+	}
+	return e
+}
