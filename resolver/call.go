@@ -11,7 +11,10 @@ type call struct {
 	asking
 	hash uint64
 
-	waiting *Query // guarded by the shard's lock
+	// All below is guarded by the shard's lock.
+	waiting *Query
+	no      *cache.Entry // what they get for whom there is no place while the others are held; nil: the call isn't held
+	places  int64        // that those who are held take
 }
 
 func newCall(r *Resolver) *call {
@@ -22,7 +25,7 @@ func newCall(r *Resolver) *call {
 
 // start makes the call one for q's question.
 func (c *call) start(q *Query, hash uint64) {
-	c.hash, c.waiting = hash, q
+	c.hash, c.waiting, c.no, c.places = hash, q, nil, 0
 	q.next = nil
 	c.begin(q.Key, q.RD)
 }

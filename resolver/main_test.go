@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -41,6 +42,8 @@ func newFake(name string, answer func(*upstream.Exchange)) *fake {
 }
 
 func (f *fake) String() string { return f.name }
+
+func (f *fake) Addr() netip.AddrPort { return netip.MustParseAddrPort("192.0.2.53:53") }
 
 func (f *fake) Ask(x *upstream.Exchange) {
 	f.mu.Lock()

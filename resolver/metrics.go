@@ -19,6 +19,8 @@ func newMeter(r *Resolver) meter {
 		gauge: []prometheus.Collector{
 			gauge("notyet_queries_under_way", "Queries that wait for an upstream.", func() float64 { return float64(r.queries.Load()) }),
 			gauge("notyet_queries_under_way_limit", "How many queries may wait.", func() float64 { return maxQueries }),
+			gauge("notyet_queries_held", "Queries of them that wait for a name to appear.", func() float64 { return float64(r.held.Load()) }),
+			gauge("notyet_queries_held_limit", "How many queries may wait for that.", func() float64 { return maxHeld }),
 			gauge("notyet_exchanges_under_way", "Questions that an upstream is being asked.", func() float64 { return float64(r.exchanges.Load()) }),
 			gauge("notyet_exchanges_under_way_limit", "How many questions may be asked at a time.", func() float64 { return maxExchanges }),
 		},

@@ -9,6 +9,7 @@ import (
 	"github.com/miekg/dns"
 
 	"notyet/cache"
+	"notyet/watch"
 	"notyet/wire"
 )
 
@@ -28,7 +29,9 @@ type Config struct {
 	// other zone. Each has an upstream at least.
 	Routes []Route
 	Policy Policy
-	Log    *slog.Logger
+	// Watches has the names that the upstreams are not simply asked about; nil: none.
+	Watches *watch.Set
+	Log     *slog.Logger
 }
 
 // Resolver is safe for concurrent use.
@@ -39,6 +42,7 @@ type Resolver struct {
 	meter  meter
 
 	exchanges, queries atomic.Int64 // under way
+	held               atomic.Int64 // of the queries
 	answered           chan struct{}
 	answeredOnce       sync.Once
 
@@ -81,9 +85,11 @@ func (r *Resolver) Serve(q *Query) {
 	s := &r.shards[hash%uint64(len(r.shards))]
 	s.mu.Lock()
 	if c := s.calls[hash]; c != nil && c.rd == q.RD && c.key.Equal(q.Key) {
-		q.next = c.waiting
-		c.waiting = q
+		no := r.joinLocked(c, q)
 		s.mu.Unlock()
+		if no != nil {
+			r.finish(q, no)
+		}
 		return
 	}
 	// An exchange for this question may have ended between the asker's look into the cache and here.
@@ -102,6 +108,14 @@ func (r *Resolver) Serve(q *Query) {
 	c.start(q, hash)
 	s.calls[hash] = c
 	s.mu.Unlock()
+	if w := r.config.Watches; w != nil && q.RD && w.Find(c.key.Name) != nil {
+		w.Serve(watch.Question{
+			Key:  c.key,
+			Done: func(e *cache.Entry) { r.end(c, e) },
+			Hold: func(no *cache.Entry) bool { return r.hold(c, no) },
+		})
+		return
+	}
 	c.next()
 }
 
@@ -135,9 +149,15 @@ func (r *Resolver) end(c *call, e *cache.Entry) {
 	}
 	q := c.waiting
 	c.waiting = nil
+	r.held.Add(-c.places)
 	s.mu.Unlock()
 	r.exchanges.Add(-1)
 	c.release()
+	r.answer(q, e)
+}
+
+// answer answers q and all behind it.
+func (r *Resolver) answer(q *Query, e *cache.Entry) {
 	for q != nil {
 		next := q.next
 		q.next = nil

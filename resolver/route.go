@@ -2,6 +2,7 @@ package resolver
 
 import (
 	"math/rand/v2"
+	"net/netip"
 
 	"notyet/upstream"
 	"notyet/wire"
@@ -10,6 +11,7 @@ import (
 // Upstream is a server that questions are forwarded to.
 type Upstream interface {
 	Ask(*upstream.Exchange)
+	Addr() netip.AddrPort
 	String() string
 }
 
