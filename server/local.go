@@ -1,6 +1,7 @@
 package server
 
 import (
+	"encoding/binary"
 	"errors"
 	"net/netip"
 	"strings"
@@ -12,18 +13,22 @@ import (
 
 // local appends the reply to a packet that neither cache nor upstream are needed for, and the reply's rcode; err is what
 // wire.ParseQuery said of it. It returns false for a good question; a packet that gets no reply leaves dst as it is.
-func (s *Server) local(dst []byte, q *wire.Query, err error, client netip.Addr) (reply []byte, rcode int, ok bool) {
+func (s *Server) local(dst, packet []byte, q *wire.Query, err error, client netip.Addr) (reply []byte, rcode int, ok bool) {
 	var rr, options []byte
+	isNotify := errors.Is(err, wire.ErrOpcode) && q.Flags.Opcode() == dns.OpcodeNotify
 	switch {
 	case errors.Is(err, wire.ErrIgnore):
 		return dst, 0, true
+	case isNotify && s.config.Notify != nil:
+		reply, rcode = s.notified(dst, packet, client)
+		return reply, rcode, true
 	case !s.allow.has(client):
 		rcode = dns.RcodeRefused
 		options = wire.AppendEDE(nil, dns.ExtendedErrorCodeProhibited, "notyet: this client is not in allow")
 	case errors.Is(err, wire.ErrOpcode):
 		rcode = dns.RcodeNotImplemented
-		if q.Flags.Opcode() == dns.OpcodeNotify {
-			rcode = dns.RcodeRefused // from nobody yet
+		if isNotify {
+			rcode = dns.RcodeRefused
 		}
 	case err != nil:
 		rcode = dns.RcodeFormatError
@@ -41,6 +46,15 @@ func (s *Server) local(dst []byte, q *wire.Query, err error, client netip.Addr) 
 		return dst, 0, false
 	}
 	return wire.AppendAnswer(dst, q, rcode, rr, options), rcode, true
+}
+
+// notified appends the reply to a NOTIFY (RFC 1996).
+func (s *Server) notified(dst, packet []byte, client netip.Addr) (reply []byte, rcode int) {
+	answer := s.config.Notify(packet, client)
+	if len(answer) < wire.HeaderLen {
+		return dst, 0
+	}
+	return append(dst, answer...), wire.Flags(binary.BigEndian.Uint16(answer[2:])).Rcode()
 }
 
 // chaos answers who and what this server is (RFC 4892).

@@ -33,6 +33,9 @@ type Config struct {
 	Cache   *cache.Cache
 	// Resolve takes what the cache can't answer; it must not block.
 	Resolve func(*resolver.Query)
+	// Notify takes a whole NOTIFY message from any client, be it in Allow or not, and returns the reply; it must not
+	// block. nil: every NOTIFY is REFUSED.
+	Notify func(packet []byte, client netip.Addr) (reply []byte)
 	// Allow has the prefixes whose clients are answered; empty: nobody is.
 	Allow []netip.Prefix
 	// Version and ID are what version.bind and id.server say (RFC 4892); empty: REFUSED.

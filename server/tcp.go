@@ -182,7 +182,7 @@ func (c *conn) answer(message []byte, length int) bool {
 	if err == nil && length > len(message) {
 		err = wire.ErrFormat
 	}
-	local, rcode, ok := s.local(nil, q, err, c.client.Addr())
+	local, rcode, ok := s.local(nil, message, q, err, c.client.Addr())
 	if ok {
 		if len(local) == 0 {
 			<-c.places

@@ -36,7 +36,7 @@ func (r *reader) packet(p *socket.Packet, now time.Time) {
 	s, q := r.server, &r.query
 	err := wire.ParseQuery(p.In, q)
 	r.counts.queries++
-	reply, rcode, ok := s.local(p.Out, q, err, p.Peer.Addr.Addr())
+	reply, rcode, ok := s.local(p.Out, p.In, q, err, p.Peer.Addr.Addr())
 	if ok {
 		if p.Out = reply; len(reply) > 0 {
 			r.counts.rcodes[rcode]++
