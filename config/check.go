@@ -117,6 +117,9 @@ func duplicate(key, value string) fault {
 	return fault{key: key, value: quote(value), remedy: "remove it: it is there twice"}
 }
 
+// Ours reports whether what is sent to addr arrives at one of the listeners, on this machine as it is now.
+func (c Config) Ours(addr netip.AddrPort) bool { return ours(addr, c.Listen, localAddrs()) }
+
 // ours reports whether what is sent to addr arrives at one of our own listeners.
 func ours(addr netip.AddrPort, listen []netip.AddrPort, local []netip.Addr) bool {
 	for _, l := range listen {

@@ -15,12 +15,14 @@ import (
 	"golang.org/x/term"
 
 	"notyet/admin"
+	"notyet/authority"
 	"notyet/cache"
 	"notyet/config"
 	"notyet/resolver"
 	"notyet/server"
 	"notyet/socket"
 	"notyet/upstream"
+	"notyet/watch"
 	"notyet/wire"
 )
 
@@ -37,6 +39,10 @@ type daemon struct {
 	deadlines *upstream.Deadlines
 	upstreams map[config.Upstream]*upstream.Upstream
 	routes    []resolver.Route
+	servers   *upstream.Servers // of the zones under watch
+	finder    *authority.Finder
+	watching  *watch.Set
+	watched   []config.Watch
 	resolver  *resolver.Resolver
 	server    *server.Server
 	admin     *admin.Server // nil when off
@@ -86,13 +92,16 @@ func (d *daemon) open(ctx context.Context, cfg config.Config) (err error) {
 	if d.routes, err = d.makeRoutes(cfg, metrics); err != nil {
 		return err
 	}
+	if err := d.watches(cfg, answers); err != nil {
+		return err
+	}
 	d.resolver = resolver.New(resolver.Config{
-		Cache: answers, Routes: d.routes, Policy: policies[cfg.Policy], Log: d.log,
+		Cache: answers, Routes: d.routes, Policy: policies[cfg.Policy], Watches: d.watching, Log: d.log,
 	})
 	host, _ := os.Hostname() // without one, id.server is REFUSED
 	d.server, err = server.New(ctx, server.Config{
 		Listen: cfg.Listen, ReusePort: cfg.ReusePort,
-		Cache: answers, Resolve: d.resolver.Serve, Allow: prefixes(cfg.Allow),
+		Cache: answers, Resolve: d.resolver.Serve, Notify: d.watching.Notified, Allow: prefixes(cfg.Allow),
 		Version: version(), ID: host,
 		QueryLog: queryLogs[cfg.QueryLog], Log: d.log,
 	})
@@ -102,7 +111,7 @@ func (d *daemon) open(ctx context.Context, cfg config.Config) (err error) {
 
 	registry := prometheus.NewRegistry()
 	for _, part := range [][]prometheus.Collector{
-		d.server.Metrics(), d.resolver.Metrics(), answers.Metrics(), metrics.Collectors(),
+		d.server.Metrics(), d.resolver.Metrics(), d.watching.Metrics(), answers.Metrics(), metrics.Collectors(),
 		{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})},
 	} {
 		registry.MustRegister(part...)
@@ -122,9 +131,14 @@ func (d *daemon) close(ctx context.Context) {
 	for _, up := range d.upstreams {
 		up.Close()
 	}
+	ended, end := context.WithCancel(ctx)
+	end()
+	if d.watching != nil {
+		d.watching.Run(ended)
+		d.finder.Run(ended)
+		d.servers.Close()
+	}
 	if d.group != nil {
-		ended, end := context.WithCancel(ctx)
-		end()
 		d.group.Run(ended) // which closes it
 	}
 }
@@ -198,10 +212,15 @@ func (d *daemon) run(ctx context.Context) error {
 	defer parts.Wait()
 	defer stop()
 	defer func() {
+		d.servers.Close()
 		for _, up := range d.upstreams {
 			up.Close()
 		}
 	}()
+	release := context.AfterFunc(ctx, d.watching.ReleaseHeld)
+	defer release()
+	parts.Go(func() { d.watching.Run(below) })
+	parts.Go(func() { d.finder.Run(below) })
 	parts.Go(func() { d.group.Run(below) })
 	parts.Go(func() { d.deadlines.Run(below) })
 	if d.admin != nil {
@@ -224,6 +243,9 @@ func (d *daemon) announce() {
 	}
 	if d.admin != nil {
 		d.log.Info("admin listening", "addr", d.admin.Addr().String())
+	}
+	for _, w := range d.watched {
+		d.log.Info("watching", "zone", w.Zone, "verify", string(w.Verify), "hold", w.Hold.String())
 	}
 	for _, route := range d.routes {
 		for _, up := range route.Upstreams {
