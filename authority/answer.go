@@ -24,12 +24,15 @@ type Answer struct {
 	// Target is where the chain in Msg leads on to, out of what these servers say: the caller's to follow. "": nowhere.
 	Target string
 
-	tally *tally
+	tally *tally // nil: nobody is left to be heard
 }
 
 // Rest waits until every server that was asked has answered or has had its time, or ctx ends, and returns the answer
 // completed. One that comes late may turn a denial into a positive answer.
 func (a *Answer) Rest(ctx context.Context) *Answer {
+	if a.tally == nil {
+		return a
+	}
 	a.tally.rest(ctx)
 	all, err := a.tally.answer()
 	if err != nil {
