@@ -143,7 +143,7 @@ func (j *job) overrule(ctx context.Context, name string, denial finding) (f find
 		return denial, ""
 	}
 	if policy(denial.reply.EDE) {
-		denial.note = "the upstream blocks it"
+		denial.note, denial.stands = "the upstream blocks it", true
 		return denial, ""
 	}
 	var buf [wire.MaxName]byte
@@ -168,7 +168,7 @@ func (j *job) overrule(ctx context.Context, name string, denial finding) (f find
 	case !yes, known && len(a.Lack)+len(a.Silent) > 0:
 		return denial, ""
 	case soaOwner(m) != a.Zone:
-		denial.note = "the upstream's denial is not of " + a.Zone
+		denial.note, denial.stands = "the upstream's denial is not of "+a.Zone, true
 		return denial, ""
 	}
 	j.chain = append(j.chain, m.Answer...) // what leads to the denied name
@@ -235,7 +235,7 @@ func (s *Set) forward(ctx context.Context, k cache.Key) said {
 	case up := <-answered:
 		return up
 	case <-ctx.Done():
-		return said{ede: wire.AppendEDE(nil, dns.ExtendedErrorCodeOther, "notyet: stopping")}
+		return said{ede: wire.AppendEDE(nil, dns.ExtendedErrorCodeNoReachableAuthority, "notyet: there was no time to find out")}
 	}
 }
 

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"context"
 	"slices"
 
 	"github.com/miekg/dns"
@@ -19,6 +20,7 @@ type finding struct {
 	own   bool        // the zone's own servers gave it, and not the upstream
 	// overruled says that the upstream denied what the zone's own servers have.
 	overruled bool
+	stands    bool   // the upstream's denial does, whatever the zone's own servers have
 	note      string // why the zone's own servers did not decide; empty: they did, or weren't to
 	degraded  bool   // they did not because they can't be asked
 	do, cd    bool   // of the question
@@ -27,6 +29,16 @@ type finding struct {
 
 func (f *finding) positive() bool { return f.reply != nil && f.reply.Kind == wire.Positive }
 func (f *finding) negative() bool { return f.reply != nil && f.reply.Kind.Negative() }
+
+// allHave waits until all servers have said whether they have what the finding says, and reports whether they do.
+func (f *finding) allHave(ctx context.Context) bool {
+	for _, a := range f.asked {
+		if a = a.Rest(ctx); len(a.Lack)+len(a.Silent) > 0 {
+			return false
+		}
+	}
+	return len(f.asked) > 0
+}
 
 // compose makes a reply to (qname, qtype) of the last link's message with the chain that leads to it.
 func compose(qname string, qtype uint16, chain []dns.RR, last *dns.Msg) (*wire.Reply, error) {

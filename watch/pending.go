@@ -92,6 +92,13 @@ func (s *Set) isPending(w *Watch, c client) *pending {
 	return p
 }
 
+// lastNo is the last denial.
+func (p *pending) lastNo() finding {
+	p.set.mu.Lock()
+	defer p.set.mu.Unlock()
+	return p.no
+}
+
 // deny notes a denial of a question that a client asked, or that is pending, and returns its record; nil: it is not one that is
 // worth asking again before its time.
 func (s *Set) deny(w *Watch, key cache.Key, f finding, started time.Time, worth bool) *pending {

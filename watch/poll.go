@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"context"
 	"time"
 
 	"notyet/cache"
@@ -20,8 +21,14 @@ func (p *pending) turn() {
 	if how == "" {
 		return
 	}
-	f := p.ask(s.ctx, key, true)
-	f = s.private(s.ctx, p, key, f)
+	ctx, cancel := context.WithTimeout(s.ctx, timeout)
+	defer cancel()
+	f := p.ask(ctx, key, true)
+	if f.positive() && s.known.has(p.id, now) && !f.allHave(ctx) {
+		s.stillDenied(p, key, p.lastNo()) // it was there and is being removed: one that lags behind is no news
+		return
+	}
+	f = s.private(ctx, p, key, f)
 	switch {
 	case f.positive():
 		if !f.own {
@@ -31,7 +38,7 @@ func (p *pending) turn() {
 		s.settle(key, f, was)
 	case f.negative():
 		j := s.job(p.watch, key, true, true)
-		if j.worth(f) && j.worthWaiting(s.ctx, f) {
+		if j.worth(f) && j.worthWaiting(ctx, f) {
 			s.stillDenied(p, key, f)
 			return
 		}

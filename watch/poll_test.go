@@ -242,3 +242,56 @@ func TestPendingNameOverBudgetKeepsItsDenial(t *testing.T) {
 		b.wantAsked("0s web.shipit.dev. A, 1.1s web.shipit.dev. A", "")
 	})
 }
+
+func TestRemovedRecordIsNotPolledBackToLife(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		b := newBed(t, defaults)
+		b.publish(web, "1 A 192.0.2.7")
+		b.want(web, yes)
+		time.Sleep(2 * time.Second)
+		b.publish(web, "", 0, 1) // the third lags behind
+		for range 40 {
+			b.want(web, noIP)
+			time.Sleep(250 * time.Millisecond)
+		}
+		b.publish(web, "60 A 192.0.2.8") // it is back
+		time.Sleep(time.Second)
+		b.want(web, "NOERROR A 192.0.2.8")
+	})
+}
+
+func TestDenialByPolicyIsNotPolled(t *testing.T) {
+	t.Parallel()
+	for _, says := range []string{"BLOCKED", "FOREIGN"} {
+		t.Run(says, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(t *testing.T) {
+				options := defaults
+				options.Verify = After
+				b := newBed(t, options)
+				b.publish(web, "60 A 192.0.2.7")
+				b.upstream(constant(says))
+				for range 40 {
+					b.want(web, noIP)
+					time.Sleep(250 * time.Millisecond)
+				}
+			})
+		})
+	}
+}
+
+func TestBlockedNameIsBlockedAgainAfterUpstreamAfter(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		b := newBed(t, defaults)
+		b.publish(web, "300 A 192.0.2.7")
+		b.upstream(constant("BLOCKED"))
+		b.want(web, yes)
+		time.Sleep(10 * time.Second)
+		for range 40 {
+			b.want(web, noIP)
+			time.Sleep(250 * time.Millisecond)
+		}
+	})
+}

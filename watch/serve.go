@@ -10,6 +10,9 @@ import (
 	"notyet/wire"
 )
 
+// timeout is how long it may take to find out about a question: stubs give up by then.
+const timeout = 5 * time.Second
+
 // serve answers a client's question.
 func (s *Set) serve(c client) {
 	w := s.Find(c.key.Name)
@@ -18,7 +21,9 @@ func (s *Set) serve(c client) {
 		return
 	}
 	p := s.isPending(w, c)
-	f := s.look(s.ctx, w, p, c)
+	ctx, cancel := context.WithTimeout(s.ctx, timeout)
+	defer cancel()
+	f := s.look(ctx, w, p, c)
 	switch {
 	case f.positive():
 		how := "query"
@@ -29,14 +34,16 @@ func (s *Set) serve(c client) {
 		c.Done(e)
 		s.settle(c.key, f, was)
 	case f.negative():
-		s.refuse(w, c, f)
+		s.refuse(ctx, w, c, f)
 	default:
 		c.Done(s.neither(c.key, f))
 	}
 }
 
 func (s *Set) serveUnwatched(c client) {
-	up := s.forward(s.ctx, c.key)
+	ctx, cancel := context.WithTimeout(s.ctx, timeout)
+	defer cancel()
+	up := s.forward(ctx, c.key)
 	if up.reply == nil {
 		c.Done(s.neither(c.key, finding{ede: up.ede}))
 		return
@@ -196,23 +203,17 @@ func (s *Set) wakeLocked(q question, now time.Time) {
 // settle waits until all servers have said whether they have what is visible; if so, the question is the upstream's from the
 // answer's expiry on.
 func (s *Set) settle(key cache.Key, f finding, pending bool) {
-	if len(f.asked) == 0 {
-		return
+	if f.allHave(s.ctx) {
+		s.known.allHave(s.id(wire.String(key.Name), key.Type), pending, time.Now())
 	}
-	for _, a := range f.asked {
-		if a = a.Rest(s.ctx); len(a.Lack)+len(a.Silent) > 0 {
-			return
-		}
-	}
-	s.known.allHave(s.id(wire.String(key.Name), key.Type), pending, time.Now())
 }
 
 // refuse answers a denial, or holds the client that would get it.
-func (s *Set) refuse(w *Watch, c client, f finding) {
+func (s *Set) refuse(ctx context.Context, w *Watch, c client, f finding) {
 	j := s.job(w, c.key, true, false)
-	worth := w.options.Verify != Off && !f.degraded && j.worth(f)
+	worth := w.options.Verify != Off && !f.degraded && !f.stands && j.worth(f)
 	if worth && w.options.Hold > 0 {
-		worth = j.worthWaiting(s.ctx, f)
+		worth = j.worthWaiting(ctx, f)
 	}
 	p := s.deny(w, c.key, f, c.started, worth)
 	e := s.keep(w, c.key, p, f)
