@@ -60,7 +60,7 @@ func TestServeAnswersFromItsUpstream(t *testing.T) {
 func TestLogIsJSONAndSaysWhatListens(t *testing.T) {
 	t.Parallel()
 	u := upstreamOf(t, addressOf)
-	p := startProgram(t, "--upstream="+u.addr, "--listen=[::1]:0", "--query-log=all")
+	p := startProgram(t, "--upstream="+u.addr, "--listen=127.0.0.1:0", "--query-log=all")
 	p.ask(t, "udp", "www.example.com.", dns.TypeA)
 	p.stopped()
 	var messages []string
