@@ -68,7 +68,20 @@ func (j *job) link(ctx context.Context, name string) (f finding, target string) 
 		}
 		return f, ""
 	}
+	if j.behind && j.lagsBehind(ctx, name, a) {
+		return finding{note: "some servers still have it"}, ""
+	}
 	return j.take(a)
+}
+
+// lagsBehind reports whether a positive answer, found in the background, is that of a record which is being removed: one that
+// was known to exist, that was denied since, and that not all servers have.
+func (j *job) lagsBehind(ctx context.Context, name string, a *authority.Answer) bool {
+	if len(a.Have) == 0 || !j.set.known.has(j.set.id(name, j.key.Type), time.Now()) {
+		return false
+	}
+	a = a.Rest(ctx)
+	return len(a.Lack)+len(a.Silent) > 0
 }
 
 // take makes an answer of the zone's own servers the finding, or the next part of the chain.

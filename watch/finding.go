@@ -24,6 +24,7 @@ type finding struct {
 	note      string // why the zone's own servers did not decide; empty: they did, or weren't to
 	degraded  bool   // they did not because they can't be asked
 	do, cd    bool   // of the question
+	shared    bool   // it is somebody else's, who waits for the rest of the answers
 	asked     []*authority.Answer
 }
 

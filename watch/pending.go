@@ -52,6 +52,7 @@ type pending struct {
 
 	notified time.Time // start of a burst; zero: none
 	burst    int       // index of the burst's next question
+	woken    bool      // by another type's becoming visible: to be asked once, at once
 
 	holdUntil time.Time // zero: nobody has been held yet
 	waiting   []held
@@ -92,13 +93,6 @@ func (s *Set) isPending(w *Watch, c client) *pending {
 	return p
 }
 
-// lastNo is the last denial.
-func (p *pending) lastNo() finding {
-	p.set.mu.Lock()
-	defer p.set.mu.Unlock()
-	return p.no
-}
-
 // deny notes a denial of a question that a client asked, or that is pending, and returns its record; nil: it is not one that is
 // worth asking again before its time.
 func (s *Set) deny(w *Watch, key cache.Key, f finding, started time.Time, worth bool) *pending {
@@ -116,7 +110,7 @@ func (s *Set) deny(w *Watch, key cache.Key, f finding, started time.Time, worth 
 	case !ok:
 		p = &pending{
 			set: s, watch: w, qname: q.qname, id: s.id(q.qname, q.qtype),
-			key: key, first: started, interval: w.options.Poll, asked: new(cache.Asked),
+			key: key, first: started, at: now, interval: w.options.Poll, asked: new(cache.Asked),
 		}
 		p.timer = time.AfterFunc(forgetAfter, func() { s.start(p.turn) })
 		s.config.Cache.Touch(p.asked, started)
@@ -130,11 +124,11 @@ func (s *Set) deny(w *Watch, key cache.Key, f finding, started time.Time, worth 
 
 func (p *pending) deniedLocked(f finding, now time.Time) {
 	answers := p.set.config.Cache
-	p.at, p.no = now, f
+	p.no = f
 	if last := answers.LastAsked(p.asked); !last.Before(p.plain) {
 		p.plain = last.Add(negativeTTL(f.reply))
 	}
-	answers.AskAnew(p.asked, now.Add(askAnew))
+	answers.AskAnew(p.asked, p.at.Add(askAnew))
 	p.scheduleLocked(now)
 }
 
@@ -211,6 +205,9 @@ func (p *pending) scheduleLocked(now time.Time) {
 	}
 	if p.polled && !p.gaveUp {
 		sooner(p.at.Add(p.interval))
+	}
+	if p.woken {
+		sooner(now)
 	}
 	if !p.notified.IsZero() {
 		sooner(p.notified.Add(bursts[p.burst]))

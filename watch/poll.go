@@ -24,10 +24,6 @@ func (p *pending) turn() {
 	ctx, cancel := context.WithTimeout(s.ctx, timeout)
 	defer cancel()
 	f := p.ask(ctx, key, true)
-	if f.positive() && s.known.has(p.id, now) && !f.allHave(ctx) {
-		s.stillDenied(p, key, p.lastNo()) // it was there and is being removed: one that lags behind is no news
-		return
-	}
 	f = s.private(ctx, p, key, f)
 	switch {
 	case f.positive():
@@ -91,8 +87,8 @@ func (p *pending) dueLocked(now time.Time) (how string) {
 			how = "hold"
 		}
 	}
-	if p.pollDueLocked(now, last) {
-		how = "poll"
+	if p.pollDueLocked(now, last) || p.woken {
+		how, p.woken = "poll", false
 	}
 	if !p.notified.IsZero() && !now.Before(p.notified.Add(bursts[p.burst])) {
 		how = "notify"

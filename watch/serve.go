@@ -87,7 +87,7 @@ func (s *Set) look(ctx context.Context, w *Watch, p *pending, c client) finding 
 func (p *pending) recent(c client) (no finding, recent bool) {
 	p.set.mu.Lock()
 	defer p.set.mu.Unlock()
-	return p.no, p.kept && c.started.Sub(p.at) < askAnew && p.no.do == c.key.DO && p.no.cd == c.key.CD
+	return p.no, p.kept && p.underWay == nil && c.started.Sub(p.at) < askAnew && p.no.do == c.key.DO && p.no.cd == c.key.CD
 }
 
 // ask asks about the pending name, or waits for the answer when somebody is about it already.
@@ -109,6 +109,7 @@ func (p *pending) ask(ctx context.Context, key cache.Key, behind bool) finding {
 			case <-ctx.Done():
 			}
 			if f := other.finding; f.reply != nil {
+				f.shared = true
 				return f
 			}
 		}
@@ -117,8 +118,8 @@ func (p *pending) ask(ctx context.Context, key cache.Key, behind bool) finding {
 
 	mine.finding = j.find(ctx)
 	s.mu.Lock()
-	p.underWay = nil
-	p.scheduleLocked(time.Now())
+	p.underWay, p.at = nil, time.Now()
+	p.scheduleLocked(p.at)
 	s.mu.Unlock()
 	close(mine.done)
 	return mine.finding
@@ -139,8 +140,11 @@ func (s *Set) private(ctx context.Context, p *pending, key cache.Key, f finding)
 		return f
 	}
 	up := s.job(w, key, true, false).upstream(ctx, p.qname, finding{})
-	if !up.positive() {
+	switch {
+	case !up.positive():
 		return f
+	case f.reply == nil:
+		return up // the authorities have not been heard
 	}
 	if again := s.job(w, key, true, true).find(ctx); again.positive() {
 		return again // it has just been published
@@ -194,7 +198,7 @@ var siblings = [...]uint16{dns.TypeA, dns.TypeAAAA, dns.TypeHTTPS, dns.TypeTXT, 
 func (s *Set) wakeLocked(q question, now time.Time) {
 	for _, qtype := range siblings {
 		if p, ok := s.pending.Peek(question{q.qname, qtype}); ok {
-			p.notified, p.burst = now, 0
+			p.woken = true
 			p.scheduleLocked(now)
 		}
 	}
@@ -203,7 +207,7 @@ func (s *Set) wakeLocked(q question, now time.Time) {
 // settle waits until all servers have said whether they have what is visible; if so, the question is the upstream's from the
 // answer's expiry on.
 func (s *Set) settle(key cache.Key, f finding, pending bool) {
-	if f.allHave(s.ctx) {
+	if !f.shared && f.allHave(s.ctx) {
 		s.known.allHave(s.id(wire.String(key.Name), key.Type), pending, time.Now())
 	}
 }
@@ -218,9 +222,15 @@ func (s *Set) refuse(ctx context.Context, w *Watch, c client, f finding) {
 	p := s.deny(w, c.key, f, c.started, worth)
 	e := s.keep(w, c.key, p, f)
 	w.meter.shortened(e.Lifetime(), negativeTTL(f.reply))
-	if p == nil || w.options.Hold == 0 || c.Hold == nil || !s.hold(p, c, e) {
-		c.Done(e)
+	if p != nil && w.options.Hold > 0 && c.Hold != nil {
+		if s.hold(p, c, e) {
+			return
+		}
+		if now := s.config.Cache.Peek(c.key, time.Now()); now != nil {
+			e = now // it became visible at this moment, perhaps
+		}
 	}
+	c.Done(e)
 }
 
 // keep puts a denial into the cache; p is nil when it is not pending.
