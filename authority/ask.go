@@ -41,8 +41,10 @@ type Request struct {
 	Watch string
 	// Servers are all that serve the watch; empty: they are found. They are not asked for names outside it.
 	Servers []netip.AddrPort
-	// Few asks two servers, each time others, and the rest once one of them has the name.
+	// Few asks two servers, and the rest once one of them has the name.
 	Few bool
+	// Turn is how often the question has been asked with Few before: each time begins where the last one ended.
+	Turn int
 	// Take asks for leave to send n packets; nil: it is given. Servers for which it is not are not asked.
 	Take func(n int) bool
 	// Observe is told the result of each packet to a server that Take gave leave for: "yes", "nxdomain", "nodata",

@@ -42,6 +42,10 @@ type result struct {
 func (f *Finder) ask(z *zone, r *Request) *tally {
 	servers := z.counting()
 	first := int(z.turn.Add(1)) % len(servers)
+	if r.Few {
+		// By the zone's turn a name that is asked in step with others would always come to the same servers.
+		first = r.Turn * few % len(servers)
+	}
 	t := &tally{
 		finder: f, zone: z, request: r, all: !r.Few,
 		unasked: slices.Concat(servers[first:], servers[:first]),

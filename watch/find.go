@@ -24,6 +24,7 @@ type job struct {
 	qname   string    // of key
 	pending bool      // the name is pending: all of the budget is open to it
 	behind  bool      // asked in the background: of two servers at a time, and never of the upstream
+	turn    int       // how often it was before
 
 	chain     []dns.RR // the links so far
 	asked     []*authority.Answer
@@ -106,7 +107,7 @@ func (j *job) ask(ctx context.Context, name string) (*authority.Answer, error) {
 	t := turn{ctx: ctx, watch: j.watch, pending: j.pending}
 	a, err := j.set.config.Ask(ctx, authority.Request{
 		Name: name, Type: j.key.Type, DO: j.key.DO,
-		Watch: j.watch.name, Servers: j.watch.options.Authorities, Few: j.behind,
+		Watch: j.watch.name, Servers: j.watch.options.Authorities, Few: j.behind, Turn: j.turn,
 		Take: t.take, Observe: j.watch.meter.authority,
 	})
 	switch {

@@ -48,6 +48,7 @@ type pending struct {
 	upstreamAsked bool          // when it had been pending for upstream_after
 	polled        bool          // in the background
 	interval      time.Duration // from when it was last asked for until the next poll
+	turns         int           // how often it was asked in the background
 	gaveUp        bool
 
 	notified time.Time // start of a burst; zero: none

@@ -101,6 +101,10 @@ func (p *pending) ask(ctx context.Context, key cache.Key, behind bool) finding {
 	}
 	mine := p.underWay
 	p.at = time.Now()
+	if behind {
+		j.turn = p.turns
+		p.turns++
+	}
 	s.mu.Unlock()
 	if other != nil {
 		if other.do == key.DO && other.cd == key.CD {
