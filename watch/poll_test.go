@@ -295,3 +295,20 @@ func TestBlockedNameIsBlockedAgainAfterUpstreamAfter(t *testing.T) {
 		}
 	})
 }
+
+// What is published makes the empty non-terminals above it exist.
+func TestNamesAboveOneThatBecomesVisibleAreDeniedNoLonger(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		b := newBed(t, defaults)
+		const above = "preview.shipit.dev. A"
+		below := "a.b." + above
+		b.want(below, noIP)
+		time.Sleep(900 * time.Millisecond)
+		b.want(above, noIP) // kept for a second
+		b.publish(below, "60 A 192.0.2.7")
+		time.Sleep(100 * time.Millisecond)
+		b.want(below, yes)
+		b.want(above, "NOERROR")
+	})
+}

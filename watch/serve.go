@@ -167,7 +167,7 @@ func (s *Set) admit(w *Watch, key cache.Key, f finding, how string) (e *cache.En
 	if was {
 		waiting, p.waiting = p.waiting, nil
 		s.pending.Remove(q)
-		s.wakeLocked(q, now)
+		s.wakeLocked(w, key.Name, now)
 	}
 	s.mu.Unlock()
 	answers := s.config.Cache
@@ -198,12 +198,17 @@ func (w *Watch) longest(f finding) time.Duration {
 // siblings are the types that are often asked for together: when one comes, the others are worth asking for.
 var siblings = [...]uint16{dns.TypeA, dns.TypeAAAA, dns.TypeHTTPS, dns.TypeTXT, dns.TypeMX, dns.TypeSRV}
 
-// wakeLocked lets the other pending questions of a name be asked now.
-func (s *Set) wakeLocked(q question, now time.Time) {
-	for _, qtype := range siblings {
-		if p, ok := s.pending.Peek(question{q.qname, qtype}); ok {
-			p.woken = true
-			p.scheduleLocked(now)
+// wakeLocked lets the other pending questions of a name that has become visible be asked now, and those of the names above it
+// that did not exist: they do by now. Their last denials are given to nobody any more.
+func (s *Set) wakeLocked(w *Watch, name []byte, now time.Time) {
+	for n := name; wire.IsSubdomain(n, w.zone); n = wire.Parent(n) {
+		qname := wire.String(n)
+		for _, qtype := range siblings {
+			p, ok := s.pending.Peek(question{qname, qtype})
+			if ok && (len(n) == len(name) || p.no.reply.Kind == wire.NXDOMAIN) {
+				p.kept, p.woken = false, true
+				p.scheduleLocked(now)
+			}
 		}
 	}
 }
