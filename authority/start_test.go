@@ -145,6 +145,30 @@ func TestDeniedDomainStartsAtTheSuffix(t *testing.T) {
 	})
 }
 
+func TestDomainThatTheUpstreamFiltersIsDegraded(t *testing.T) {
+	for _, soa := range []string{"", "rpz.example.net.", "shipit.dev."} {
+		t.Run(soa, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				suffix, zone := dev(t), zoneOf(t, "shipit.dev.", shipit)
+				w.serve(authoritative(suffix), "192.0.2.31")
+				w.serve(authoritative(zone), "192.0.2.1", "192.0.2.2")
+				w.upstream(func(q *dns.Msg) *dns.Msg {
+					if !dns.IsSubDomain("shipit.dev.", q.Question[0].Name) {
+						return recursive(suffix)(q)
+					}
+					m := says(dns.RcodeNameError)(q)
+					if soa != "" {
+						m.Ns = []dns.RR{rr("%s 60 SOA localhost. root.localhost. 1 7200 900 1209600 60", soa)}
+					}
+					return m
+				})
+				w.want("www.shipit.dev. A", "servers of shipit.dev. cannot be asked: the upstream has no NS of shipit.dev.", 0)
+				w.wantLookups("shipit.dev. NS")
+			})
+		})
+	}
+}
+
 func TestDeniedWatchOnATopLevelDomainIsDegraded(t *testing.T) {
 	inWorld(t, func(w *world) {
 		root := zoneOf(t, ".", "")
