@@ -228,6 +228,7 @@ func TestPeekLeavesNoTrace(t *testing.T) {
 	}
 
 	// The order of eviction stays: the entry that is peeked at is still the first to go.
+	w = newWorld(t) // in which nothing older is in that shard
 	raw := w.raw("h00000000.example. A", a("h00000000.example.", 300*s))
 	first, _ := raw.put(0, 0)
 	shard := w.shard(first.hash)
