@@ -59,7 +59,7 @@ var shared = sync.OnceValue(func() *bed {
 		{Name: "child." + bogusZone, Text: childText},
 		{Name: freshZone, Text: testbed.SOA("3600", "3600")},
 	}
-	b := &bed{knot: testbed.StartKnot(&run, zones...)}
+	b := &bed{knot: testbed.StartKnot(&run, testbed.KnotConfig{Zones: zones})}
 	c := testbed.UnboundConfig{
 		Anchors: []string{
 			b.knot.Anchor(&run, signedZone, signedZone),

@@ -15,6 +15,10 @@ import (
 // ephemeral one, and is assigned by IANA to something rare: Unbound asks from all ports that are not.
 const Port = 5306
 
+// DNSPort is where name servers have to be that others find by a zone's NS records. It needs root, or
+// net.ipv4.ip_unprivileged_port_start at 53 or lower.
+const DNSPort = 53
+
 // claimPort is held open on an address for as long as the address is somebody's.
 const claimPort = 5307
 

@@ -15,11 +15,21 @@ type Knot struct {
 	Addr netip.AddrPort
 }
 
+// KnotConfig says what a Knot serves.
+type KnotConfig struct {
+	Addr     netip.AddrPort // where it listens; zero: an address of its own, at Port
+	Zones    []Zone
+	Sections string // more of the configuration, before the zones: keys, remotes
+}
+
 // StartKnot starts a knotd that serves the zones to whoever is on loopback.
-func StartKnot(o Owner, zones ...Zone) *Knot {
+func StartKnot(o Owner, c KnotConfig) *Knot {
 	o.Helper()
 	dir := o.TempDir()
-	k := &Knot{Addr: netip.AddrPortFrom(Address(o), Port)}
+	if !c.Addr.IsValid() {
+		c.Addr = netip.AddrPortFrom(Address(o), Port)
+	}
+	k := &Knot{Addr: c.Addr}
 	var conf strings.Builder
 	fmt.Fprintf(&conf, `server:
   listen: %s
@@ -44,9 +54,10 @@ policy:
     nsec3: on
     nsec3-iterations: 0
     nsec3-salt-length: 0
+%[3]s
 zone:
-`, atSign(k.Addr), dir)
-	for _, z := range zones {
+`, atSign(k.Addr), dir, c.Sections)
+	for _, z := range c.Zones {
 		write(o, dir, z.Name+".zone", z.file())
 		fmt.Fprintf(&conf, `  - domain: %[1]s
     storage: %[2]s
@@ -62,15 +73,19 @@ zone:
 		case z.Sign:
 			conf.WriteString("    dnssec-signing: on\n    dnssec-policy: nsec\n")
 		}
+		for _, option := range z.Options {
+			conf.WriteString("    " + option + "\n")
+		}
 	}
 	k.Process = Start(o, Look(o, "knotd"), "-c", write(o, dir, "knot.conf", conf.String()))
-	for _, z := range zones {
+	for _, z := range c.Zones {
 		k.ready(o, func() bool { return answers(k.Addr, z.Name) })
 	}
 	return k
 }
 
-// Update changes a zone by lines in knsupdate's syntax, such as "add www.shipit.dev. 60 A 192.0.2.7".
+// Update changes a zone by lines in knsupdate's syntax, such as "add www.shipit.dev. 60 A 192.0.2.7" and
+// "del www.shipit.dev. A".
 // When it returns the server answers with the change.
 func (k *Knot) Update(o Owner, zone string, lines ...string) {
 	o.Helper()

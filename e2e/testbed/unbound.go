@@ -73,5 +73,17 @@ func StartUnbound(o Owner, c UnboundConfig) *Unbound {
 	return u
 }
 
+// Asked returns the names that it was asked for so far, one for each query, lower case and with the final dot.
+func (u *Unbound) Asked() []string {
+	var names []string
+	for line := range strings.Lines(u.Output()) {
+		// [1764104000] unbound[4711:0] info: 127.0.0.1 www.shipit.dev. A IN
+		if f := strings.Fields(line); len(f) == 7 && f[2] == "info:" && f[6] == "IN" {
+			names = append(names, strings.ToLower(f[4]))
+		}
+	}
+	return names
+}
+
 // up asks for a name that Unbound answers by itself.
 func (u *Unbound) up() bool { return ask(u.Addr, "localhost", 1) != nil }

@@ -3,6 +3,7 @@
 package testbed
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"time"
@@ -16,6 +17,8 @@ type Zone struct {
 	Text  string // in zone file syntax, without $ORIGIN
 	Sign  bool   // signed with NSEC; Knot only
 	NSEC3 bool   // signed with NSEC3; Knot only
+	// Options are lines of its section in Knot's configuration, such as "notify: secondary". Knot only.
+	Options []string
 }
 
 func (z Zone) file() string {
@@ -25,6 +28,16 @@ func (z Zone) file() string {
 // SOA is the first line of a zone whose records live for ttl and whose denials live for negativeTTL, in seconds.
 func SOA(ttl, negativeTTL string) string {
 	return "$TTL " + ttl + "\n@ " + ttl + " SOA ns hostmaster 1 3600 600 86400 " + negativeTTL + "\n@ NS ns\nns A 192.0.2.53\n"
+}
+
+// Apex is SOA for a zone whose servers, which are called ns1, ns2 and so on, can be found: they have these addresses.
+func Apex(ttl, negativeTTL string, servers ...netip.Addr) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "$TTL %[1]s\n@ %[1]s SOA ns1 hostmaster 1 3600 600 86400 %[2]s\n", ttl, negativeTTL)
+	for i, addr := range servers {
+		fmt.Fprintf(&b, "@ NS ns%[1]d\nns%[1]d A %[2]v\n", i+1, addr)
+	}
+	return b.String()
 }
 
 // answers tells whether a server gives a NOERROR reply for a zone's SOA.
