@@ -20,13 +20,21 @@ const aptGet = "apt-get install -y --no-install-recommends knot knot-dnsutils un
 // Look returns the path of a program and fails with the remedy when there is none.
 func Look(o Owner, program string) string {
 	o.Helper()
+	path := Find(program)
+	if path == "" {
+		o.Fatalf("%s is not installed: %s", program, aptGet)
+	}
+	return path
+}
+
+// Find returns the path of a program, also where Debian keeps servers, which is not on everybody's PATH; empty: there is none.
+func Find(program string) string {
 	for _, candidate := range []string{program, filepath.Join("/usr/sbin", program), filepath.Join("/usr/local/sbin", program)} {
 		if path, err := exec.LookPath(candidate); err == nil {
 			return path
 		}
 	}
-	o.Fatalf("%s is not installed: %s", program, aptGet)
-	panic("unreachable")
+	return ""
 }
 
 // A Process is a running program. It ends with its owner, and with this process however that ends.
