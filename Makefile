@@ -1,8 +1,8 @@
 .DEFAULT_GOAL := help
-.PHONY: help test race fuzz e2e bench soak ci
+.PHONY: help test race fuzz e2e bench visible soak ci
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
 
 test: ## unit tests
 	go test ./...
@@ -18,6 +18,9 @@ e2e: ## the built program among real servers (needs the packages in CONTRIBUTING
 
 bench: ## CPU per query beside Unbound and dnsdist (see bench/README.md)
 	go run ./bench
+
+visible: ## time until a record that was asked for too early is visible (see bench/README.md)
+	go run ./bench/visible
 
 soak: ## 10 minutes of mixed load at 20,000 queries a second
 	go run ./e2e/soak -duration 10m -qps 20000
