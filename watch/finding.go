@@ -25,6 +25,7 @@ type finding struct {
 	degraded  bool   // they did not because they can't be asked
 	do, cd    bool   // of the question
 	shared    bool   // it is somebody else's, who waits for the rest of the answers
+	waits     bool   // clients are held for a better one, and who asks meanwhile is to be as well: not to be kept
 	asked     []*authority.Answer
 }
 

@@ -14,8 +14,11 @@ type held struct {
 }
 
 // hold lets a client wait until the name is visible, at most until hold after the first that had to. It returns false when
-// that time is over, or there is no place.
-func (s *Set) hold(p *pending, c client, no *cache.Entry) bool {
+// the watch has none, that time is over, or there is no place.
+func (s *Set) hold(p *pending, c client, f finding) bool {
+	if c.Hold == nil || p.watch.options.Hold == 0 {
+		return false
+	}
 	s.mu.Lock()
 	until := p.holdUntil
 	over := p.gone || s.holdsNone || !until.IsZero() && !c.started.Before(until)
@@ -23,10 +26,13 @@ func (s *Set) hold(p *pending, c client, no *cache.Entry) bool {
 	if over {
 		return false
 	}
+	f.waits = true
+	no := s.keep(p.watch, c.key, p, f)
 	if !c.Hold(no) {
 		p.watch.meter.held("full")
 		return false
 	}
+	p.watch.meter.shortened(no.Lifetime(), negativeTTL(f.reply))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p.gone || s.holdsNone { // meanwhile

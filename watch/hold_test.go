@@ -58,6 +58,35 @@ func TestHeldQuestionIsDeniedWhenItsTimeIsUpAndTheNextIsNotHeld(t *testing.T) {
 	})
 }
 
+// A stub that gets no answer sends its query again, and would take any.
+func TestQuestionThatIsAskedAgainIsHeldAsWell(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		b := newBed(t, holding(4*time.Second))
+		var clients []<-chan string
+		for i := range 20 {
+			held := b.start(web)
+			synctest.Wait()
+			select {
+			case got := <-held:
+				t.Errorf("%v: got %s, want it held", b.at(), got)
+			default:
+				clients = append(clients, held)
+			}
+			time.Sleep([]time.Duration{100 * time.Millisecond, 270 * time.Millisecond}[i%2]) // before and after the servers are asked again
+		}
+		for _, held := range clients {
+			if got := <-held; got != noIP || b.at() != 4*time.Second {
+				t.Errorf("got %s at %v, want %s at 4s", got, b.at(), noIP)
+			}
+		}
+		b.want(web, noIP)
+		if got := b.ede(web); got == "not cached" {
+			t.Errorf("got the denial %s once nobody is held, want it kept", got)
+		}
+	})
+}
+
 func TestHeldQuestionsWithOtherFlagsGetAnAnswerOfTheirOwn(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T) {

@@ -48,6 +48,7 @@ func (s *Set) stillDenied(p *pending, key cache.Key, f finding) {
 	gone := p.gone
 	if !gone {
 		p.deniedLocked(f, time.Now())
+		f.waits = len(p.waiting) > 0
 	}
 	s.mu.Unlock()
 	if !gone {

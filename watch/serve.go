@@ -229,22 +229,24 @@ func (s *Set) refuse(ctx context.Context, w *Watch, c client, f finding) {
 		worth = j.worthWaiting(ctx, f)
 	}
 	p := s.deny(w, c.key, f, c.started, worth)
+	if p != nil && s.hold(p, c, f) {
+		return
+	}
+	if e := s.config.Cache.Peek(c.key, time.Now()); e != nil && e.Kind() == wire.Positive {
+		c.Done(e) // It has become visible meanwhile.
+		return
+	}
 	e := s.keep(w, c.key, p, f)
 	w.meter.shortened(e.Lifetime(), negativeTTL(f.reply))
-	if p != nil && w.options.Hold > 0 && c.Hold != nil {
-		if s.hold(p, c, e) {
-			return
-		}
-		if now := s.config.Cache.Peek(c.key, time.Now()); now != nil {
-			e = now // it became visible at this moment, perhaps
-		}
-	}
 	c.Done(e)
 }
 
 // keep puts a denial into the cache; p is nil when it is not pending.
 func (s *Set) keep(w *Watch, key cache.Key, p *pending, f finding) *cache.Entry {
 	k := cache.Watched{NXDOMAIN: w.options.NegativeTTL, NODATA: w.options.NODATATTL}
+	if f.waits {
+		k.NXDOMAIN, k.NODATA = 0, 0
+	}
 	if f.reply.EDE == nil {
 		k.EDE = f.explain
 	}
