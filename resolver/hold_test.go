@@ -87,7 +87,7 @@ func TestThousandQueriesAreHeldAndTheNextIsAnsweredAtOnce(t *testing.T) {
 		time.Sleep(time.Millisecond)
 		b.held.Add(maxHeld - 1)
 		// While a query is held its denial isn't kept, or it would be given to who asks again.
-		const no = `NXDOMAIN 0 "notyet: NXDOMAIN, not kept instead of 60s; ns.example.com not yet"`
+		const no = `NXDOMAIN 0 "notyet: NXDOMAIN, not kept; ns.example.com not yet"`
 		for question, want := range map[string]string{
 			"www.example.com. A":   no, // joins
 			"other.example.com. A": `NXDOMAIN 0 "notyet: NXDOMAIN, kept 1s instead of 60s; ns.example.com not yet"`,

@@ -8,24 +8,19 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// A half's limiter lets a tenth of the rate through at once and refills by the rest, so that in no second there are more
-// than the rate allows.
-const burstShare = 10
-
 // maxTurn is how long a question waits for its turn rather than be over the budget.
 const maxTurn = time.Second
 
-// budget bounds the questions to a watch's authorities. Half of it is for pending names alone, so that a flood of new ones
-// does not keep a record from being seen that somebody waits for. It is safe for concurrent use.
+// budget bounds the queries to a watch's authorities: as many a second as it says on average, of which those of one second
+// may go at once, since a name is asked for in several types and at several servers. Half of it is for pending names alone,
+// so that a flood of new ones does not keep a record from being seen that somebody waits for. It is safe for concurrent use.
 type budget struct {
 	open, reserved *rate.Limiter
 }
 
 func newBudget(perSecond int) budget {
 	half := func() *rate.Limiter {
-		burst := max(1, perSecond/burstShare)
-		refill := max(float64(perSecond)/2-float64(burst), float64(perSecond)/4)
-		return rate.NewLimiter(rate.Limit(refill), burst)
+		return rate.NewLimiter(rate.Limit(perSecond)/2, max(1, perSecond/2))
 	}
 	return budget{open: half(), reserved: half()}
 }

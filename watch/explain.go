@@ -23,10 +23,7 @@ func (f *finding) explain(kept time.Duration) []byte {
 	case kept == 0:
 		b.WriteString(", not kept")
 	case kept < full:
-		b.WriteString(", kept " + seconds(kept))
-	}
-	if kept < full {
-		b.WriteString(" instead of " + seconds(full))
+		b.WriteString(", kept " + seconds(kept) + " instead of " + seconds(full))
 	}
 	if who := f.who(); who != "" {
 		b.WriteString("; " + who)

@@ -20,6 +20,7 @@ type finding struct {
 	own   bool        // the zone's own servers gave it, and not the upstream
 	// overruled says that the upstream denied what the zone's own servers have.
 	overruled bool
+	private   bool   // only the upstream has the name
 	stands    bool   // the upstream's denial does, whatever the zone's own servers have
 	note      string // why the zone's own servers did not decide; empty: they did, or weren't to
 	degraded  bool   // they did not because they can't be asked

@@ -27,9 +27,6 @@ func (p *pending) turn() {
 	f = s.private(ctx, p, key, f)
 	switch {
 	case f.positive():
-		if !f.own {
-			how = "upstream"
-		}
 		_, was := s.admit(p.watch, key, f, how)
 		s.settle(key, f, was)
 	case f.negative():

@@ -26,11 +26,7 @@ func (s *Set) serve(c client) {
 	f := s.look(ctx, w, p, c)
 	switch {
 	case f.positive():
-		how := "query"
-		if !f.own {
-			how = "upstream"
-		}
-		e, was := s.admit(w, c.key, f, how)
+		e, was := s.admit(w, c.key, f, "query")
 		c.Done(e)
 		s.settle(c.key, f, was)
 	case f.negative():
@@ -154,10 +150,11 @@ func (s *Set) private(ctx context.Context, p *pending, key cache.Key, f finding)
 		return again // it has just been published
 	}
 	s.becamePrivate(w, p.qname)
+	up.private = true
 	return up
 }
 
-// admit keeps a positive answer. If the question was pending, the name is visible now.
+// admit keeps a positive answer. If the question was pending, the name is visible now; how says why the authorities were asked.
 func (s *Set) admit(w *Watch, key cache.Key, f finding, how string) (e *cache.Entry, was bool) {
 	q := question{wire.String(key.Name), key.Type}
 	now := time.Now()
@@ -181,7 +178,7 @@ func (s *Set) admit(w *Watch, key cache.Key, f finding, how string) (e *cache.En
 	if !was {
 		return e, false
 	}
-	s.tellVisible(p, how, now)
+	s.tellVisible(p, f, how, now)
 	s.answerHeld(waiting, key, e, "visible")
 	return e, true
 }

@@ -178,6 +178,9 @@ func TestPrivateNameIsVisibleAfterUpstreamAfterAndTheWatchIsDegraded(t *testing.
 		if got := counted(t, b.Set, "notyet_watch_degraded", "watch=shipit.dev."); got != 1 {
 			t.Errorf("got degraded %v, want 1", got)
 		}
+		if got := counted(t, b.Set, "notyet_watch_rescues_total"); got != 0 {
+			t.Errorf("got %v rescues, want 0: a plain cache would have had it all along", got)
+		}
 		b.want("other.shipit.dev. A", yes) // at once: the upstream comes first
 		time.Sleep(privateFor)
 		if got := counted(t, b.Set, "notyet_watch_degraded"); got != 0 {

@@ -7,14 +7,20 @@ import (
 )
 
 // tellVisible records that a name which was pending can be had.
-func (s *Set) tellVisible(p *pending, how string, now time.Time) {
+func (s *Set) tellVisible(p *pending, f finding, how string, now time.Time) {
 	w := p.watch
+	switch {
+	case f.private:
+		how = "private"
+	case !f.own:
+		how = "upstream"
+	}
 	took := now.Sub(p.first)
 	w.meter.visible.Observe(took.Seconds())
 	event := Event{Time: now, Kind: Visible, Watch: w.name, Name: p.qname, Type: p.key.Type, How: how, Took: took}
 	s.events.send(event)
 	event.Avoided = p.plain.Sub(now)
-	if event.Avoided <= 0 {
+	if event.Avoided <= 0 || f.private { // a plain cache would have asked the upstream, which had it
 		return
 	}
 	w.meter.rescue(how)

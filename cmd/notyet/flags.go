@@ -30,7 +30,7 @@ func (s *settings) register(flags *pflag.FlagSet) {
 	fileFlag(flags, &s.file)
 	each(flags, &s.listen, config.ParseListen, "listen", "`address` to listen on, UDP and TCP (repeatable)")
 	each(flags, &s.upstreams, config.ParseUpstream, "upstream", "`server` to forward to, or system for those of resolv.conf (repeatable)")
-	each(flags, &s.watch, s.parseWatch, "watch", "`zone[,key=value]...` to watch, with the keys of the file (repeatable)")
+	each(flags, &s.watch, s.parseWatch, "watch", "`zone[,key=value]...` to watch, with the keys of the file; authorities=A once for each address (repeatable)")
 	last(flags, &s.admin, config.ParseAdmin, "admin", "`address` of the admin API; \"\" is off")
 	last(flags, &s.log, config.ParseLevel, "log", "least `level` to log: debug, info, warn or error")
 	last(flags, &s.logFormat, config.ParseLogFormat, "log-format", "`format` of the log: auto, text or json")
