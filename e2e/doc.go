@@ -6,5 +6,6 @@
 //	go test -tags e2e ./e2e
 //
 // NOTYET_E2E_RACE=1 builds notyet with the race detector; NOTYET_E2E_BINARY=FILE tests that
-// binary instead of building one. A server that is not installed fails the test that needs it.
+// binary instead of building one. A server that is not installed fails the test that needs it. Servers that notyet finds
+// by a zone's NS records listen at port 53: the tests of watches need root, or net.ipv4.ip_unprivileged_port_start at 53.
 package e2e

@@ -12,7 +12,8 @@ import (
 // Knot is an authoritative server that takes dynamic updates and signs zones by itself.
 type Knot struct {
 	*Process
-	Addr netip.AddrPort
+	Addr      netip.AddrPort
+	knsupdate string // path
 }
 
 // KnotConfig says what a Knot serves.
@@ -29,7 +30,7 @@ func StartKnot(o Owner, c KnotConfig) *Knot {
 	if !c.Addr.IsValid() {
 		c.Addr = netip.AddrPortFrom(Address(o), Port)
 	}
-	k := &Knot{Addr: c.Addr}
+	k := &Knot{Addr: c.Addr, knsupdate: Look(o, "knsupdate")}
 	var conf strings.Builder
 	fmt.Fprintf(&conf, `server:
   listen: %s
@@ -85,16 +86,23 @@ zone:
 }
 
 // Update changes a zone by lines in knsupdate's syntax, such as "add www.shipit.dev. 60 A 192.0.2.7" and
-// "del www.shipit.dev. A".
-// When it returns the server answers with the change.
+// "del www.shipit.dev. A". When it returns the server answers with the change.
 func (k *Knot) Update(o Owner, zone string, lines ...string) {
 	o.Helper()
+	if err := k.Change(zone, lines...); err != nil {
+		o.Fatalf("%v", err)
+	}
+}
+
+// Change is Update for goroutines, which can't end their owner.
+func (k *Knot) Change(zone string, lines ...string) error {
 	script := fmt.Sprintf("server %s %d\nzone %s.\n%s\nsend\n", k.Addr.Addr(), k.Addr.Port(), zone, strings.Join(lines, "\n"))
-	cmd := exec.Command(Look(o, "knsupdate"))
+	cmd := exec.Command(k.knsupdate)
 	cmd.Stdin = strings.NewReader(script)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		o.Fatalf("knsupdate: %v\n%s%s", err, script, out)
+		return fmt.Errorf("knsupdate: %w\n%s%s", err, script, out)
 	}
+	return nil
 }
 
 // Anchor returns the trust anchor of a signed zone in Unbound's syntax. With a name it is
