@@ -45,7 +45,7 @@ type Request struct {
 	Few bool
 	// Turn is how often the question has been asked with Few before: each time begins where the last one ended.
 	Turn int
-	// Take asks for leave to send n packets; nil: it is given. Servers for which it is not are not asked.
+	// Take asks for leave to send n packets, from any goroutine; nil: it is given. Servers for which it isn't are not asked.
 	Take func(n int) bool
 	// Observe is told the result of each packet to a server that Take gave leave for: "yes", "nxdomain", "nodata",
 	// "referral", "lame", "timeout" or "unreachable". It is called from many goroutines, also after Ask has

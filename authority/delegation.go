@@ -21,8 +21,8 @@ type delegation struct {
 	by    *server                 // that said so; nil: the upstream
 }
 
-// newDelegation reads the NS of a zone out of a section. Addresses in another are glue for names in the domain below; of others
-// whoever says this knows nothing.
+// newDelegation reads the NS of a zone out of a section. Addresses in another one are glue for names in the domain; of
+// other names whoever says this need not know anything.
 func newDelegation(ns, additional []dns.RR, apex, domain string) *delegation {
 	g := &delegation{apex: apex, glue: make(map[string][]netip.Addr), ttl: maxLife}
 	for _, rr := range ns {
@@ -81,6 +81,8 @@ func addresses(rrs []dns.RR) (addrs []netip.Addr, ttl time.Duration) {
 	}
 	return addrs, ttl
 }
+
+func seconds(ttl uint32) time.Duration { return time.Duration(ttl) * time.Second }
 
 func life(rr dns.RR) time.Duration { return seconds(wire.TTL(rr.Header().Ttl)) }
 

@@ -110,8 +110,8 @@ func (f *Finder) walk(ctx context.Context, d *discovery, z *zone, qname string) 
 	return z, nil
 }
 
-// askOne asks the zone's servers for the SOA of the name, one after the other until one has an answer. A denial does as well: it
-// has the SOA of the zone that the name is in.
+// askOne asks the zone's servers for the SOA of the name, one after the other until one has an answer. A denial does as
+// well: it has the SOA of the zone that the name is in.
 func (f *Finder) askOne(ctx context.Context, d *discovery, z *zone, qname string) (*verdict, error) {
 	for _, s := range z.counting() {
 		if !d.spend() {
@@ -134,14 +134,16 @@ func (f *Finder) askOne(ctx context.Context, d *discovery, z *zone, qname string
 // enter returns the zone behind a cut, which is found if it isn't known. It waits until ctx ends.
 func (f *Finder) enter(ctx context.Context, d *discovery, upper *zone, cut *delegation) (*zone, error) {
 	k := key{name: cut.apex}
+	var done <-chan struct{}
 	f.mu.Lock()
-	z, _ := f.zones.Get(k)
-	if z != nil && z.usableLocked() {
-		f.mu.Unlock()
+	z := f.usableLocked(k)
+	if z == nil {
+		done = f.searchLocked(search{key: k}, d, func(ctx context.Context, d *discovery) { f.cross(ctx, d, upper, cut) })
+	}
+	f.mu.Unlock()
+	if z != nil {
 		return z, nil
 	}
-	done := f.searchLocked(search{key: k}, d, func(ctx context.Context, d *discovery) { f.cross(ctx, d, upper, cut) })
-	f.mu.Unlock()
 	if err := f.await(ctx, done); err != nil {
 		return nil, err
 	}
@@ -170,7 +172,7 @@ func (f *Finder) cross(ctx context.Context, d *discovery, upper *zone, cut *dele
 	f.keep(f.settle(ctx, z))
 }
 
-// askNS asks for the NS of a zone that shows only by the SOA in a denial: the server has the zone above too and refers to nobody.
+// askNS asks for the NS of a zone that shows only by its SOA: the server has the zone above too, and refers to nobody.
 func (f *Finder) askNS(ctx context.Context, d *discovery, cut *delegation) (*delegation, error) {
 	if !d.spend() {
 		return nil, errSpent

@@ -2,10 +2,7 @@ package authority
 
 import (
 	"context"
-	"errors"
 	"net/netip"
-
-	"github.com/miekg/dns"
 )
 
 // given makes the zone whose servers are given. Its apex is what they say: the watch may be in the midst of their zone.
@@ -40,41 +37,15 @@ func (f *Finder) apexAt(ctx context.Context, servers []*server, qname string) (s
 	}
 	var faults []error
 	for range servers {
-		p := <-probes
-		if p.err == nil {
-			return p.soa.Hdr.Name, nil
+		select {
+		case p := <-probes:
+			if p.err == nil {
+				return p.soa.Hdr.Name, nil
+			}
+			faults = append(faults, p.err)
+		case <-f.ctx.Done():
+			return "", ErrStopped
 		}
-		faults = append(faults, p.err)
 	}
 	return "", none(faults)
 }
-
-// soaOf is the SOA of a zone in a reply to the question for it, or nil.
-func soaOf(m *dns.Msg, apex string) *dns.SOA {
-	for _, rr := range m.Answer {
-		if soa, ok := rr.(*dns.SOA); ok && dns.CanonicalName(soa.Hdr.Name) == apex {
-			return lowered(soa)
-		}
-	}
-	return nil
-}
-
-// soaAbove is the SOA of the zone that a name is in, which is in every reply to the question for its SOA, or nil.
-func soaAbove(m *dns.Msg, qname string) *dns.SOA {
-	if soa := soaOf(m, qname); soa != nil {
-		return soa
-	}
-	for _, rr := range m.Ns {
-		if soa, ok := rr.(*dns.SOA); ok && dns.IsSubDomain(soa.Hdr.Name, qname) {
-			return lowered(soa)
-		}
-	}
-	return nil
-}
-
-func lowered(soa *dns.SOA) *dns.SOA {
-	soa.Hdr.Name = dns.CanonicalName(soa.Hdr.Name)
-	return soa
-}
-
-var errNoServer = errors.New("no name server has an address that may be asked")

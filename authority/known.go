@@ -1,26 +1,15 @@
 package authority
 
-import (
-	"context"
-	"time"
-)
-
 // key is what a zone is known by.
 type key struct {
 	name    string // the apex; of one whose servers are given, the watch's zone
 	servers string // those that are given, or ""
 }
 
-// change is a zone that became degraded, or is no longer.
-type change struct {
-	zone string
-	why  error
-}
-
-// knownLocked is the deepest zone known above the name, or nil. One that is past its time is used until discovery has found it anew.
+// knownLocked is the deepest zone known above the name, or nil. One that has expired is used until it is found anew.
 func (f *Finder) knownLocked(o origin, qname string) *zone {
 	z := f.deepestLocked(o, qname)
-	if z != nil && !z.usableLocked() {
+	if z != nil && z.why == nil && z.expired() {
 		f.renewLocked(z)
 	}
 	return z
@@ -49,10 +38,7 @@ func (f *Finder) start(o origin) *zone {
 	if len(o.servers) == 0 {
 		k.name, _ = f.starts.Get(o.qname)
 	}
-	if z, _ := f.zones.Peek(k); z != nil && z.usableLocked() {
-		return z
-	}
-	return nil
+	return f.usableLocked(k)
 }
 
 // startsAt notes in which zone discovery begins for an origin.
@@ -66,10 +52,19 @@ func (f *Finder) startsAt(o origin, apex string) {
 func (f *Finder) compared(apex string) *zone {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if z, _ := f.zones.Peek(key{name: apex}); z != nil && z.want != nil && z.usableLocked() {
+	if z := f.usableLocked(key{name: apex}); z != nil && z.want != nil {
 		return z
 	}
 	return nil
+}
+
+// usableLocked is a zone that there is no need to look for, or nil. A degraded one is looked for by nobody but retry.
+func (f *Finder) usableLocked(k key) *zone {
+	z, _ := f.zones.Get(k)
+	if z == nil || z.renewing || z.why == nil && z.expired() {
+		return nil
+	}
+	return z
 }
 
 func (f *Finder) peek(k key) *zone {
@@ -119,82 +114,4 @@ func (f *Finder) forgottenLocked(k key, z *zone) {
 	if z.why != nil {
 		f.changes = append(f.changes, change{k.name, nil})
 	}
-}
-
-// tell tells Changed what has changed, in order and without the lock.
-func (f *Finder) tell() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.telling {
-		return
-	}
-	f.telling = true
-	for len(f.changes) > 0 {
-		c := f.changes[0]
-		f.changes = f.changes[1:]
-		if f.config.Changed == nil {
-			continue
-		}
-		f.mu.Unlock()
-		f.config.Changed(c.zone, c.why)
-		f.mu.Lock()
-	}
-	f.telling = false
-}
-
-// trouble has a zone found anew whose servers do not answer as they should.
-func (f *Finder) trouble(z *zone) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if time.Since(z.born) >= minRetry {
-		f.renewLocked(z)
-	}
-}
-
-// renewLocked starts a discovery of a zone that is known, unless one is under way.
-func (f *Finder) renewLocked(z *zone) {
-	if !z.renewing && z.ctx.Err() == nil {
-		z.renewing = true
-		f.spawnLocked(func() { f.renew(z) })
-	}
-}
-
-// retry tries until a degraded zone can be asked.
-func (f *Finder) retry(z *zone) {
-	for delay := minRetry; sleep(z.ctx, delay); delay = min(2*delay, maxRetry) {
-		f.mu.Lock()
-		z.renewing = true
-		f.mu.Unlock()
-		f.renew(z)
-	}
-}
-
-// renew runs discovery anew for a zone, which stays in use until that comes to an end. Where neither the upstream nor the
-// servers above can say what has become of it, the servers known so far are probed: these alone decide.
-func (f *Finder) renew(z *zone) {
-	d := newDiscovery()
-	ctx, cancel := context.WithDeadline(f.ctx, d.deadline)
-	defer cancel()
-	found, err := f.discover(ctx, d, z.origin, z.key.name)
-	switch {
-	case err == nil && found.key != z.key:
-		f.drop(z)
-	case err != nil && z.why == nil:
-		f.again(z)
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	z.renewing = false
-}
-
-// again probes the servers of a zone.
-func (f *Finder) again(z *zone) {
-	ctx, cancel := context.WithTimeout(f.ctx, probeTime)
-	defer cancel()
-	n := f.newZone(z.key, z.apex, z.origin, 0)
-	n.from, n.want = z.from, z.want
-	for _, s := range z.servers {
-		n.servers = append(n.servers, &server{name: s.name, addrs: s.addrs})
-	}
-	f.keep(f.settle(ctx, n))
 }

@@ -19,8 +19,8 @@ const (
 // lookupTime is how long addresses are waited for: what is left of a discovery is for the probes.
 const lookupTime = 700 * time.Millisecond
 
-// locate finds the addresses of a delegation's servers: those without glue, up to a limit, the upstream is asked for. Servers without
-// an address are left out. ttl is the lowest of the addresses, and 0 when some could not be learned.
+// locate finds the addresses of a delegation's servers. The upstream is asked for those without glue, up to a limit. Servers
+// without an address are left out. ttl is the lowest of the addresses, and 0 when the upstream did not say.
 func (f *Finder) locate(ctx context.Context, d *discovery, g *delegation, limit int) (servers []*server, ttl time.Duration) {
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
@@ -70,25 +70,4 @@ func (f *Finder) locate(ctx context.Context, d *discovery, g *delegation, limit 
 		}
 	}
 	return servers, ttl
-}
-
-// ordered puts IPv4 first, which works in more places.
-func ordered(addrs []netip.AddrPort) []netip.AddrPort {
-	slices.SortStableFunc(addrs, func(a, b netip.AddrPort) int { return a.Addr().BitLen() - b.Addr().BitLen() })
-	return addrs[:min(len(addrs), maxAddresses)]
-}
-
-// mayAsk reports whether packets may go to a server's address, which one at from has named: never back to ourselves, and into the
-// machine or the link only if that one is there as well.
-func (f *Finder) mayAsk(at netip.AddrPort, from netip.Addr) bool {
-	a, from := at.Addr().Unmap(), from.Unmap()
-	switch {
-	case !a.IsValid(), a.IsUnspecified(), a.IsMulticast(), f.config.Ours != nil && f.config.Ours(at):
-		return false
-	case a.IsLoopback():
-		return from.IsLoopback()
-	case a.IsLinkLocalUnicast():
-		return from.IsLinkLocalUnicast()
-	}
-	return true
 }

@@ -46,7 +46,8 @@ func (f *Finder) question(z *zone, s *server, r *Request) *verdict {
 	return v
 }
 
-// exchange sends a question, and sends it again if the budget allows when no reply came for a while. A reply to either will do.
+// exchange sends a question, and sends it again when no reply came for a while and the budget allows. A reply to either
+// will do.
 func (f *Finder) exchange(s *server, r *Request) (*dns.Msg, error) {
 	type reply struct {
 		msg *dns.Msg

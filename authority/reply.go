@@ -86,8 +86,8 @@ func newReply(qname string, qtype uint16, rcode int) *dns.Msg {
 	return m
 }
 
-// leadTo makes the verdict one about a chain that goes on elsewhere. What the server says of that name doesn't count; the proof
-// that a CNAME comes from a wildcard does.
+// leadTo makes the verdict one about a chain that goes on elsewhere. What the server says of that name doesn't count; the
+// proof that a CNAME comes from a wildcard does.
 func (v *verdict) leadTo(target string) {
 	v.kind, v.target = wire.Positive, target
 	v.msg.Rcode = dns.RcodeSuccess
@@ -107,8 +107,8 @@ func denier(reply *dns.Msg) string {
 	return ""
 }
 
-// referral is the delegation in a reply that refers to servers further down: below the zone, and not below or beside the name. nil:
-// it is none. Nothing else is followed, and nobody who has been sent up or sideways comes back.
+// referral is the delegation in a reply that refers to servers further down: from below the zone, and not below or beside
+// the name; nil: it is none. Referrals up or sideways are not followed: such a server does not have the zone.
 func referral(reply *dns.Msg, apex, qname string, qtype uint16) *delegation {
 	if reply.Rcode != dns.RcodeSuccess || len(reply.Answer) > 0 || denier(reply) != "" {
 		return nil
@@ -131,7 +131,8 @@ func inZone(section []dns.RR, apex string) []dns.RR {
 	var kept []dns.RR
 	for _, rr := range section {
 		h := rr.Header()
-		if owner := dns.CanonicalName(h.Name); h.Class == dns.ClassINET && h.Rrtype != dns.TypeOPT && dns.IsSubDomain(apex, owner) {
+		owner := dns.CanonicalName(h.Name)
+		if h.Class == dns.ClassINET && h.Rrtype != dns.TypeOPT && dns.IsSubDomain(apex, owner) {
 			h.Name = owner
 			kept = append(kept, rr)
 		}

@@ -69,7 +69,8 @@ func registrable(qname string) string { return last(qname, dns.CountLabel(suffix
 func suffix(qname string) string {
 	for s := strings.TrimSuffix(qname, "."); ; {
 		suffix, _ := publicsuffix.PublicSuffix(s)
-		_, icann := publicsuffix.PublicSuffix(suffix) // of the name it may be wrong: labels below that lead to longer rules spoil it
+		// Asked of the suffix alone: labels of the name that lead on towards longer rules spoil what it says.
+		_, icann := publicsuffix.PublicSuffix(suffix)
 		_, rest, more := strings.Cut(suffix, ".")
 		if icann || !more {
 			return last(qname, 1+strings.Count(suffix, "."))

@@ -70,7 +70,7 @@ func (t *tally) ask(n int) {
 	}
 }
 
-// wait returns once there is a positive answer or a cut, or all have been heard, or the grace after the first denial is over.
+// wait returns once there is a positive answer or a cut, all have been heard, or the grace after the first denial is over.
 func (t *tally) wait(ctx context.Context) error {
 	var enough <-chan time.Time
 	for len(t.waiting) > 0 {

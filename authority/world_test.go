@@ -33,6 +33,7 @@ type world struct {
 	changes  []string
 	observed []string
 	budget   int // packets; negative: no end of them
+	turns    int // how often a question was asked of a few servers
 }
 
 // query is one that came to a server.
@@ -64,6 +65,7 @@ func inWorld(t *testing.T, test func(w *world)) {
 		test(w)
 		cancel()
 		<-w.ended
+		time.Sleep(time.Minute) // replies on their way that nobody waits for
 	})
 }
 
@@ -161,7 +163,8 @@ func (w *world) request(text string) Request {
 		case "+do":
 			r.DO = true
 		case "+few":
-			r.Few = true
+			r.Few, r.Turn = true, w.turns
+			w.turns++
 		case "watch":
 			r.Watch = at
 		case "at":

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -52,10 +51,7 @@ func (f *Finder) degraded(k key, o origin, why error) *zone {
 	return z
 }
 
-// usableLocked reports whether there is no need to look for the zone.
-func (z *zone) usableLocked() bool {
-	return !z.renewing && (z.why != nil || time.Now().Before(z.expires))
-}
+func (z *zone) expired() bool { return !time.Now().Before(z.expires) }
 
 // counting are the servers that count; there is at least one, unless the zone is degraded.
 func (z *zone) counting() []*server {
@@ -68,8 +64,8 @@ func (z *zone) counting() []*server {
 	return all
 }
 
-// settle probes the servers of a new zone, and returns it once one counts and the others had their time, or a degraded one in
-// its place. Servers that answer later count from then on.
+// settle probes the servers of a new zone, and returns it once one counts and the others had their time, or a degraded
+// one in its place. Servers that answer later count from then on.
 func (f *Finder) settle(ctx context.Context, z *zone) *zone {
 	probes := make(chan probe, len(z.servers))
 	for _, s := range z.servers {
@@ -112,11 +108,3 @@ func (z *zone) awaitCounting(ctx context.Context, probes <-chan probe) error {
 	}
 	return nil
 }
-
-// same compares two SOAs of a zone. Their serials differ while an update is on its way.
-func same(a, b *dns.SOA) bool {
-	return strings.EqualFold(a.Ns, b.Ns) && strings.EqualFold(a.Mbox, b.Mbox) &&
-		a.Refresh == b.Refresh && a.Retry == b.Retry && a.Expire == b.Expire && a.Minttl == b.Minttl
-}
-
-func seconds(ttl uint32) time.Duration { return time.Duration(ttl) * time.Second }
