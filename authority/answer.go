@@ -19,13 +19,20 @@ type Answer struct {
 	SOA  *dns.SOA // the zone's, as its apex probe had it
 	// Have, Lack and Silent are the names of the servers by what they said, without the final dot; addresses when they are
 	// given. Servers that do not count are in none of them, nor are, before Rest, those that have not answered yet.
-	// Those that the budget spared are Silent.
 	Have, Lack, Silent []string
+	// Spared are those that there was no budget for.
+	Spared []string
 	// Target is where the chain in Msg leads on to, out of what these servers say: the caller's to follow. "": nowhere.
 	Target string
 
 	tally *tally // nil: nobody is left to be heard
 }
+
+// All reports whether every server has the name. It means something after Rest.
+func (a *Answer) All() bool { return len(a.Have) > 0 && len(a.Lack)+len(a.Silent)+len(a.Spared) == 0 }
+
+// None reports whether every server denies it. It means something after Rest.
+func (a *Answer) None() bool { return len(a.Lack) > 0 && len(a.Have)+len(a.Silent)+len(a.Spared) == 0 }
 
 // Rest waits until every server that was asked has answered or has had its time, or ctx ends, and returns the answer
 // completed. One that comes late may turn a denial into a positive answer.

@@ -15,6 +15,8 @@ var (
 	ErrSilent = errors.New("no server of the zone gives an answer")
 	// ErrBudget means that Request.Take allowed no packet.
 	ErrBudget = errors.New("over budget")
+	// ErrDiffers is among the reasons of a degraded zone when its servers have another SOA than the upstream: it asks others.
+	ErrDiffers = errors.New("SOA differs from the upstream's")
 	// ErrStopped means that Run has ended.
 	ErrStopped = errors.New("stopped")
 )

@@ -37,13 +37,22 @@ func plain(err error) error {
 var errNoServer = errors.New("no name server has an address that may be asked")
 
 // none says why no server counts.
-func none(faults []error) error {
-	if len(faults) == 0 {
+func none(all []error) error {
+	if len(all) == 0 {
 		return errNoServer
 	}
-	all := make([]string, len(faults))
-	for i, err := range faults {
+	return faults(all)
+}
+
+// faults are those of several servers, in one line.
+type faults []error
+
+func (f faults) Error() string {
+	all := make([]string, len(f))
+	for i, err := range f {
 		all[i] = err.Error()
 	}
-	return errors.New(strings.Join(sorted(all), "; "))
+	return strings.Join(sorted(all), "; ")
 }
+
+func (f faults) Unwrap() []error { return f }

@@ -73,12 +73,18 @@ func (t *tally) ask(n int) {
 // wait returns once there is a positive answer or a cut, all have been heard, or the grace after the first denial is over.
 func (t *tally) wait(ctx context.Context) error {
 	var enough <-chan time.Time
+	doubt := time.NewTimer(retransmit)
+	defer doubt.Stop()
 	for len(t.waiting) > 0 {
 		select {
 		case r := <-t.results:
 			t.add(r)
 		case <-enough:
 			return nil
+		case <-doubt.C:
+			if t.best == nil {
+				t.finder.trouble(t.zone) // nobody says anything: apex probes show whether they can be asked at all
+			}
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-t.finder.ctx.Done():
@@ -90,6 +96,9 @@ func (t *tally) wait(ctx context.Context) error {
 		if t.best != nil && enough == nil {
 			enough = time.After(grace)
 		}
+	}
+	if t.asked && t.best == nil {
+		t.finder.trouble(t.zone)
 	}
 	return nil
 }
@@ -159,9 +168,9 @@ func (t *tally) answer() (*Answer, error) {
 	}
 	if t.all {
 		for _, s := range t.unasked {
-			a.Silent = append(a.Silent, s.name)
+			a.Spared = append(a.Spared, s.name)
 		}
-		slices.Sort(a.Silent)
+		slices.Sort(a.Spared)
 	}
 	return a, nil
 }

@@ -234,7 +234,7 @@ func answerText(a *Answer) string {
 	for _, list := range []struct {
 		what  string
 		names []string
-	}{{"have", a.Have}, {"lack", a.Lack}, {"silent", a.Silent}} {
+	}{{"have", a.Have}, {"lack", a.Lack}, {"silent", a.Silent}, {"spared", a.Spared}} {
 		if len(list.names) > 0 {
 			s += " | " + list.what + " " + strings.Join(list.names, " ")
 		}
@@ -253,6 +253,16 @@ func recordText(rr dns.RR, name string) string {
 }
 
 func questionText(qname string, qtype uint16) string { return qname + " " + dns.TypeToString[qtype] }
+
+// count says how many queries servers got for a question.
+func (w *world) count(question string) (n int) {
+	for _, asked := range w.asked() {
+		if _, q, _ := strings.Cut(asked, " "); q == question {
+			n++
+		}
+	}
+	return n
+}
 
 // asked says what servers were asked, as in "192.0.2.1 www.shipit.dev. A", once per query and in order of the server.
 func (w *world) asked() []string {

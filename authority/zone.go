@@ -2,7 +2,6 @@ package authority
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"sync/atomic"
 	"time"
@@ -80,16 +79,16 @@ func (f *Finder) settle(ctx context.Context, z *zone) *zone {
 
 // awaitCounting returns nil once there is a server that counts and has the SOA that is wanted.
 func (z *zone) awaitCounting(ctx context.Context, probes <-chan probe) error {
-	var faults []error
+	var all []error
 	var enough <-chan time.Time
 	for range z.servers {
 		select {
 		case p := <-probes:
 			switch {
 			case p.err != nil:
-				faults = append(faults, p.err)
+				all = append(all, p.err)
 			case z.want != nil && !same(p.soa, z.want):
-				faults = append(faults, fmt.Errorf("%s: SOA differs from the upstream's", p.server.name))
+				all = append(all, p.server.fault(ErrDiffers))
 			case z.soa == nil:
 				z.soa = p.soa
 				enough = time.After(grace)
@@ -98,13 +97,13 @@ func (z *zone) awaitCounting(ctx context.Context, probes <-chan probe) error {
 			return nil
 		case <-ctx.Done():
 			if z.soa == nil {
-				return none(append(faults, plain(ctx.Err())))
+				return none(append(all, plain(ctx.Err())))
 			}
 			return nil
 		}
 	}
 	if z.soa == nil {
-		return none(faults)
+		return none(all)
 	}
 	return nil
 }

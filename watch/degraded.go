@@ -1,8 +1,10 @@
 package watch
 
 import (
+	"errors"
 	"time"
 
+	"notyet/authority"
 	"notyet/wire"
 )
 
@@ -38,11 +40,14 @@ func (s *Set) tellChanged(w *Watch, zone string, why error) {
 		s.config.Log.Info("watch recovered: the servers of the zone can be asked", "zone", zone, "watch", w.name)
 		return
 	}
+	remedy := "let this machine reach port 53 of the zone's servers, or name reachable ones in the watch's authorities"
+	if errors.Is(why, authority.ErrDiffers) {
+		remedy = "name the servers that the upstream asks in the watch's authorities, or set verify: after"
+	}
 	event.Kind, event.Why = WentDegraded, why.Error()
 	s.events.send(event)
 	s.config.Log.Warn("watch degraded: the servers of the zone can't be asked, so its names go to the upstream, which keeps its denials",
-		"zone", zone, "watch", w.name, "err", why,
-		"remedy", "let this machine reach port 53 of the zone's servers, or name reachable ones in the watch's authorities")
+		"zone", zone, "watch", w.name, "err", why, "remedy", remedy)
 }
 
 // becamePrivate takes note that the upstream had a name that the authorities have not.

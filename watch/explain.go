@@ -53,6 +53,9 @@ func (f *finding) who() string {
 	if len(last.Silent) > 0 {
 		parts = append(parts, each(last.Silent, "is silent", "are silent"))
 	}
+	if len(last.Spared) > 0 {
+		parts = append(parts, strings.Join(last.Spared, " and ")+" not asked: queries_per_second is used up")
+	}
 	return strings.Join(parts, ", ")
 }
 

@@ -81,8 +81,7 @@ func (j *job) lagsBehind(ctx context.Context, name string, a *authority.Answer) 
 	if len(a.Have) == 0 || !j.set.known.has(j.set.id(name, j.key.Type), time.Now()) {
 		return false
 	}
-	a = a.Rest(ctx)
-	return len(a.Lack)+len(a.Silent) > 0
+	return !a.Rest(ctx).All()
 }
 
 // take makes an answer of the zone's own servers the finding, or the next part of the chain.
@@ -175,11 +174,11 @@ func (j *job) overrule(ctx context.Context, name string, denial finding) (f find
 		a = a.Rest(ctx)
 		j.asked[len(j.asked)-1] = a
 	}
-	if len(a.Have) == 0 && len(a.Silent) == 0 {
+	if a.None() {
 		j.set.known.forget(id)
 	}
 	switch {
-	case !yes, known && len(a.Lack)+len(a.Silent) > 0:
+	case !yes, known && !a.All():
 		return denial, ""
 	case soaOwner(m) != a.Zone:
 		denial.note, denial.stands = "the upstream's denial is not of "+a.Zone, true

@@ -36,7 +36,7 @@ func (f *finding) negative() bool { return f.reply != nil && f.reply.Kind.Negati
 // allHave waits until all servers have said whether they have what the finding says, and reports whether they do.
 func (f *finding) allHave(ctx context.Context) bool {
 	for _, a := range f.asked {
-		if a = a.Rest(ctx); len(a.Lack)+len(a.Silent) > 0 {
+		if !a.Rest(ctx).All() {
 			return false
 		}
 	}
