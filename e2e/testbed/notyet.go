@@ -133,7 +133,7 @@ func up(at netip.AddrPort) bool {
 
 // Get asks the admin server for a path; code 0: it gave no answer.
 func (n *Notyet) Get(path string) (code int, body string) {
-	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	r, err := client.Get("http://" + n.Admin.String() + path)
 	if err != nil {
 		return 0, err.Error()
