@@ -15,6 +15,7 @@ func ordered(addrs []netip.AddrPort) []netip.AddrPort {
 // into the machine or the link only if that one is there as well.
 func (f *Finder) mayAsk(at netip.AddrPort, from netip.Addr) bool {
 	a, from := at.Addr().Unmap(), from.Unmap()
+	at = netip.AddrPortFrom(a, at.Port())
 	switch {
 	case !a.IsValid(), a.IsUnspecified(), a.IsMulticast(), f.config.Ours != nil && f.config.Ours(at):
 		return false

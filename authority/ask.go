@@ -80,7 +80,7 @@ func (f *Finder) Ask(ctx context.Context, r Request) (*Answer, error) {
 			return nil, err
 		}
 		if t.cut == nil {
-			return t.answer()
+			return t.answer(), nil
 		}
 		z, err = f.enter(ctx, newDiscovery(), z, t.cut)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -228,6 +229,22 @@ func TestQuestionIsSentAgainToAServerThatKeepsSilent(t *testing.T) {
 	})
 }
 
+// The first packet's fate is not that of the second.
+func TestErrorAfterTheQuestionWasSentAgainIsNotTheEnd(t *testing.T) {
+	inFour(t, func(w *world, zone *zoneData) {
+		var got atomic.Bool
+		w.only(zone, func(q *dns.Msg) *dns.Msg {
+			if got.CompareAndSwap(false, true) {
+				time.Sleep(600 * time.Millisecond)
+				return unreachable
+			}
+			return slow(200*time.Millisecond, yes)(q)
+		}, "192.0.2.1")
+		w.only(zone, dead, "192.0.2.2", "192.0.2.3", "192.0.2.4")
+		w.want("www.shipit.dev. A", "positive A 192.0.2.7 | have ns1.shipit.dev", 700*time.Millisecond)
+	})
+}
+
 // Whatever Exchange says when its own time is up.
 func TestTimeoutsAreToldFromUnreachableServers(t *testing.T) {
 	t.Parallel()
@@ -351,6 +368,30 @@ func TestPortOfServersThatAreFound(t *testing.T) {
 	})
 }
 
+func TestFunctionsThatMayBeNil(t *testing.T) {
+	inShipit(t, func(w *world, zone *zoneData) {
+		f := New(Config{Exchange: w.exchange, Lookup: w.lookup})
+		ctx, cancel := context.WithCancel(w.t.Context())
+		var running sync.WaitGroup
+		running.Go(func() { f.Run(ctx) })
+		a, err := f.Ask(w.t.Context(), Request{Name: "www.shipit.dev.", Type: dns.TypeA})
+		if err != nil || answerText(a.Rest(w.t.Context())) != "positive A 192.0.2.7 | have ns1.shipit.dev ns2.shipit.dev" {
+			t.Errorf("got %v, %v, want an answer", a, err)
+		}
+		w.serve(nil, "192.0.2.1", "192.0.2.2")
+		if _, err := f.Ask(w.t.Context(), Request{Name: "www.shipit.dev.", Type: dns.TypeA}); !errors.Is(err, ErrSilent) {
+			t.Errorf("got %v, want ErrSilent", err)
+		}
+		w.upstream(dead)
+		var degraded Degraded
+		if _, err := f.Ask(w.t.Context(), Request{Name: "www.example.net.", Type: dns.TypeA}); !errors.As(err, &degraded) {
+			t.Errorf("got %v, want Degraded", err)
+		}
+		cancel()
+		running.Wait()
+	})
+}
+
 func TestAskAfterRunHasEnded(t *testing.T) {
 	inShipit(t, func(w *world, zone *zoneData) {
 		w.wantAll("www.shipit.dev. A", "positive A 192.0.2.7 | have ns1.shipit.dev ns2.shipit.dev", 0)
@@ -362,6 +403,7 @@ func TestAskAfterRunHasEnded(t *testing.T) {
 				t.Errorf("%s: got %v, want ErrStopped", question, err)
 			}
 		}
+		synctest.Wait()
 		w.wantLookups()
 		w.same("asked", w.asked())
 		w.wantChanges()

@@ -2,6 +2,7 @@ package authority
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,6 +47,9 @@ func TestDegraded(t *testing.T) {
 		}, why: both("has no SOA of the zone")},
 		{name: "the SOA in the wrong section", servers: func(z *zoneData) handler {
 			return edited(authoritative(z), func(m *dns.Msg) { m.Ns, m.Answer = m.Answer, nil })
+		}, why: both("has no SOA of the zone")},
+		{name: "SOA of another name", servers: func(z *zoneData) handler {
+			return edited(authoritative(z), func(m *dns.Msg) { m.Answer[0].Header().Name = "www.shipit.dev." })
 		}, why: both("has no SOA of the zone")},
 		{name: "SOA without authority", servers: func(z *zoneData) handler { return edited(authoritative(z), noAA) }, why: both("answers without authority")},
 		{name: "private view at the upstream", upstream: func(*zoneData) handler { return recursive(notOurs(t)) },
@@ -106,8 +110,10 @@ func TestDegraded(t *testing.T) {
 				time.Sleep(time.Nanosecond)
 				w.wantChanges("shipit.dev. can be asked")
 				w.wantAll("www.shipit.dev. A", "positive A 192.0.2.7 | have ns1.shipit.dev ns2.shipit.dev", 0)
+				w.forget()
 				time.Sleep(time.Hour)
 				w.wantChanges()
+				w.wantLookups()
 			})
 		})
 	}
@@ -151,6 +157,39 @@ func TestDegradedChild(t *testing.T) {
 		time.Sleep(minRetry)
 		w.wantChanges("preview.shipit.dev. can be asked")
 		w.want("www.deep.preview.shipit.dev. A", "positive A 192.0.2.8 | have ns.example.net", 0)
+	})
+}
+
+// What is known to be degraded nobody waits for, however it is come by.
+func TestDegradedChildIsNotLookedForByOthers(t *testing.T) {
+	inWorld(t, func(w *world) {
+		family(w)
+		w.serve(dead, "192.0.2.11", "192.0.2.12")
+		w.ask("www.preview.shipit.dev. A")
+		time.Sleep(10 * time.Second) // it is tried again in the meantime
+		w.forgetStarts()
+		_, got, took := w.ask("other.preview.shipit.dev. A")
+		if !strings.HasPrefix(got, "servers of preview.shipit.dev. cannot be asked") || took != 0 {
+			t.Errorf("got %s after %v, want that its servers cannot be asked, at once", got, took)
+		}
+	})
+}
+
+// Its servers were believed for the sake of those above.
+func TestChildOfADegradedZoneIsNotFoundAnew(t *testing.T) {
+	inWorld(t, func(w *world) {
+		family(w)
+		w.ask("www.preview.shipit.dev. A")
+		time.Sleep(4 * time.Minute)
+		w.upstream(recursive(notOurs(t)))
+		w.serve(says(dns.RcodeRefused), "192.0.2.1", "192.0.2.2")
+		w.ask("www.shipit.dev. A") // lame: it is found anew, and another view at the upstream
+		time.Sleep(time.Minute)
+		w.wantAll("www.preview.shipit.dev. A", "positive A 192.0.2.7 | have ns1.preview.shipit.dev ns2.preview.shipit.dev", 0)
+		time.Sleep(time.Second)
+		if _, got, _ := w.ask("www.preview.shipit.dev. A"); !strings.HasPrefix(got, "servers of shipit.dev. cannot be asked") {
+			t.Errorf("got %s, want that the servers of shipit.dev. cannot be asked", got)
+		}
 	})
 }
 

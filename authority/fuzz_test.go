@@ -8,6 +8,33 @@ import (
 	"notyet/wire"
 )
 
+// FuzzOrigin asks for any name that may come over the wire.
+func FuzzOrigin(f *testing.F) {
+	for _, name := range []string{".", "com.", "www.example.co.uk.", "a.s3.dualstack.us-east-1.amazonaws.com.", `x\.com.`, "1.2.3.4.", "7.2.0.192.in-addr.arpa.", "8.b.d.0.1.0.0.2.ip6.arpa."} {
+		b := make([]byte, wire.MaxName)
+		n, err := dns.PackDomainName(name, b, 0, nil, false)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b[:n], dns.TypeA, 1)
+		f.Add(b[:n], dns.TypeDS, 0)
+	}
+	f.Fuzz(func(t *testing.T, b []byte, qtype uint16, watch int) {
+		name, _, err := dns.UnpackDomainName(b, 0)
+		if err != nil {
+			return
+		}
+		r := Request{Name: dns.CanonicalName(name), Type: qtype}
+		if labels := dns.CountLabel(r.Name); labels > 0 && watch >= 0 {
+			r.Watch = last(r.Name, 1+watch%labels)
+		}
+		o, qname := r.origin()
+		if !dns.IsSubDomain(o.qname, qname) || !dns.IsSubDomain(qname, r.Name) {
+			t.Errorf("%s %d under %q: got %s for the zone of %s, want both above the name", r.Name, qtype, r.Watch, o.qname, qname)
+		}
+	})
+}
+
 // FuzzDigest gives what a server may send to what judges it.
 func FuzzDigest(f *testing.F) {
 	seeds := []*dns.Msg{

@@ -82,6 +82,9 @@ func TestGivenServersAreDegradedAndComeBack(t *testing.T) {
 		{"silent", "192.0.2.1:53: timeout; 192.0.2.2:53: timeout", dead, probeTime},
 		{"REFUSED", "192.0.2.1:53: REFUSED; 192.0.2.2:53: REFUSED", says(dns.RcodeRefused), 0},
 		{"a recursor", "192.0.2.1:53: answers without authority; 192.0.2.2:53: answers without authority", recursive(zoneOf(t, "shipit.dev.", "")), 0},
+		{"another zone", "192.0.2.1:53: has no SOA of the zone; 192.0.2.2:53: has no SOA of the zone", edited(
+			authoritative(zoneOf(t, "shipit.dev.", "")), func(m *dns.Msg) { m.Ns, m.Answer = rrs("example.net. 60 SOA . . 1 1 1 1 1"), nil },
+		), 0},
 		{"a zone below", "192.0.2.1:53: REFUSED; 192.0.2.2:53: REFUSED", authoritative(zoneOf(t, "preview.shipit.dev.", "")), 0},
 	}
 	for _, tt := range tests {

@@ -23,7 +23,7 @@ func (f *Finder) deepestLocked(o origin, qname string) *zone {
 	}
 	top, ok := f.starts.Get(o.qname)
 	for n := qname; ok; n = parent(n) {
-		if z, found := f.zones.Get(key{name: n}); found || n == top {
+		if z, found := f.zones.Get(key{name: n}); found || n == top || n == "." {
 			return z
 		}
 	}

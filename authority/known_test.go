@@ -118,7 +118,7 @@ func TestChildThatIsNoLongerDelegated(t *testing.T) {
 // Only probes decide: neither the upstream's nor the parent's silence degrades a zone whose servers answer, but their own does.
 func TestNobodyKnowsWhatHasBecomeOfAZone(t *testing.T) {
 	inWorld(t, func(w *world) {
-		family(w)
+		zone, _, _ := family(w)
 		w.ask("www.shipit.dev. A")
 		w.ask("www.preview.shipit.dev. A")
 		for _, name := range []string{"www.shipit.dev. A", "www.preview.shipit.dev. A"} {
@@ -135,6 +135,16 @@ func TestNobodyKnowsWhatHasBecomeOfAZone(t *testing.T) {
 			}
 			w.wantChanges()
 		}
+		refuses := except(authoritative(zone), says(dns.RcodeRefused), func(q dns.Question) bool { return q.Name != "shipit.dev." })
+		w.upstream(recursive(zone))
+		w.serve(refuses, "192.0.2.1", "192.0.2.2")
+		w.wantAll("www.preview.shipit.dev. A", "positive A 192.0.2.7 | have ns1.preview.shipit.dev ns2.preview.shipit.dev", 0)
+		time.Sleep(5 * time.Minute)
+		w.wantAll("www.preview.shipit.dev. A", "positive A 192.0.2.7 | have ns1.preview.shipit.dev ns2.preview.shipit.dev", 0)
+		time.Sleep(time.Second)
+		w.wantAll("www.preview.shipit.dev. A", "positive A 192.0.2.7 | have ns1.preview.shipit.dev ns2.preview.shipit.dev", 0)
+		w.wantChanges()
+
 		w.serve(dead, "192.0.2.11")
 		time.Sleep(5 * time.Minute)
 		w.ask("www.preview.shipit.dev. A")
@@ -157,6 +167,51 @@ func TestZoneWithAnotherSOAThanTheUpstreamBecomesDegraded(t *testing.T) {
 		const why = "ns1.shipit.dev: SOA differs from the upstream's; ns2.shipit.dev: SOA differs from the upstream's"
 		w.wantChanges("shipit.dev. " + why)
 		w.want("www.shipit.dev. A", "servers of shipit.dev. cannot be asked: "+why, 0)
+	})
+}
+
+func TestProbesCompareWithWhatTheUpstreamHadLast(t *testing.T) {
+	inShipit(t, func(w *world, zone *zoneData) {
+		w.ask("www.shipit.dev. A")
+		w.upstream(says(dns.RcodeServerFailure))
+		w.serve(authoritative(notOurs(t)), "192.0.2.1", "192.0.2.2")
+		time.Sleep(5 * time.Minute)
+		w.ask("www.shipit.dev. A")
+		w.wantChanges("shipit.dev. ns1.shipit.dev: SOA differs from the upstream's; ns2.shipit.dev: SOA differs from the upstream's")
+	})
+}
+
+// Servers that did not count are looked after by the zone that has taken their zone's place.
+func TestProbesEndWithTheZone(t *testing.T) {
+	inShipit(t, func(w *world, zone *zoneData) {
+		w.serve(dead, "192.0.2.2")
+		w.ask("www.shipit.dev. A")
+		time.Sleep(10 * time.Second)
+		zone.remove("ns2.shipit.dev.", dns.TypeA)
+		zone.publish(t, "ns2.shipit.dev. 300 A 192.0.2.3")
+		w.serve(except(authoritative(zone), says(dns.RcodeRefused), func(q dns.Question) bool { return q.Name != "shipit.dev." }), "192.0.2.1")
+		w.ask("www.shipit.dev. A")
+		time.Sleep(time.Second)
+		w.forget()
+		time.Sleep(4 * time.Minute)
+		if got := w.times("192.0.2.2", "shipit.dev. SOA"); got != "" {
+			t.Errorf("got probes of a server that is none at %s", got)
+		}
+	})
+}
+
+// The reply to a question may come when its zone has been found anew since.
+func TestLateTroubleWithAZoneThatHasBeenReplaced(t *testing.T) {
+	inShipit(t, func(w *world, zone *zoneData) {
+		w.ask("www.shipit.dev. A")
+		time.Sleep(time.Minute)
+		isName := func(q dns.Question) bool { return q.Name != "shipit.dev." }
+		w.serve(except(authoritative(zone), says(dns.RcodeRefused), isName), "192.0.2.1")
+		w.serve(except(authoritative(zone), slow(time.Second, says(dns.RcodeRefused)), isName), "192.0.2.2")
+		w.forget()
+		w.want("www.shipit.dev. A", ErrSilent.Error(), time.Second)
+		synctest.Wait()
+		w.wantLookups(byName...)
 	})
 }
 
@@ -215,7 +270,7 @@ func TestSilentServerIsFoundOut(t *testing.T) {
 		w.wantLookups(byName...)
 		time.Sleep(time.Minute)
 		w.serve(dead, "192.0.2.2")
-		for i := range maxSilent {
+		for i := range 3 {
 			if i > 0 {
 				w.wantLookups()
 			}
@@ -234,7 +289,7 @@ func TestReplyEndsTheCountOfSilence(t *testing.T) {
 		w.wantLookups(byName...)
 		for range 10 {
 			w.serve(dead, "192.0.2.2")
-			for range maxSilent - 1 {
+			for range 2 {
 				w.wantAll("www.shipit.dev. A", "positive A 192.0.2.7 | have ns1.shipit.dev | silent ns2.shipit.dev", patience)
 			}
 			w.serve(authoritative(zone), "192.0.2.2")
@@ -262,7 +317,8 @@ func TestZoneWhoseServersFallSilentBecomesDegraded(t *testing.T) {
 
 func TestZonesAreBounded(t *testing.T) {
 	inWorld(t, func(w *world) {
-		if w.zones.Resize(3); maxZones != 10_000 {
+		w.zones.Resize(3)
+		if maxZones != 10_000 {
 			t.Errorf("got a bound of %d zones, want 10,000", maxZones)
 		}
 		var all []*zoneData
@@ -286,6 +342,43 @@ func TestZonesAreBounded(t *testing.T) {
 		w.wantLookups()
 		w.want("www.a.dev. A watch=a.dev.", "servers of a.dev. cannot be asked: "+why, 0)
 		w.wantChanges("a.dev. " + why)
+	})
+}
+
+// Zones above the start may be known for the sake of others.
+func TestZonesAboveTheStartAreNotAsked(t *testing.T) {
+	inWorld(t, func(w *world) {
+		suffix, zone := dev(t), zoneOf(t, "shipit.dev.", shipit)
+		w.serve(authoritative(suffix), "192.0.2.31")
+		w.serve(authoritative(zone), "192.0.2.1", "192.0.2.2")
+		w.upstream(recursive(suffix, zone))
+		w.ask("shipit.dev. DS")
+		w.ask("www.shipit.dev. A")
+		w.forgetZone("shipit.dev.")
+		w.forget()
+		w.ask("www.shipit.dev. A")
+		w.wantLookups(byName...)
+	})
+}
+
+// Discoveries of the same zone may end in any order.
+func TestZoneThatHasBeenReplacedIsLeftAlone(t *testing.T) {
+	inWorld(t, func(w *world) {
+		zone, _, _ := family(w)
+		k := key{name: "preview.shipit.dev."}
+		w.ask("www.preview.shipit.dev. A")
+		old := w.peek(k)
+		time.Sleep(time.Minute)
+		w.again(old)
+		now := w.peek(k)
+		// Nobody above could say what has become of it.
+		w.serve(except(authoritative(zone), says(dns.RcodeRefused), func(q dns.Question) bool { return q.Name != "shipit.dev." }), "192.0.2.1", "192.0.2.2")
+		w.drop(old)
+		w.trouble(old)
+		synctest.Wait()
+		if got := w.peek(k); now == old || got != now {
+			t.Errorf("got %p known, want %p, which has replaced %p", got, now, old)
+		}
 	})
 }
 

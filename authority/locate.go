@@ -3,7 +3,6 @@ package authority
 import (
 	"context"
 	"net/netip"
-	"slices"
 	"sync"
 	"time"
 
@@ -32,8 +31,7 @@ func (f *Finder) locate(ctx context.Context, d *discovery, g *delegation, limit 
 		defer mu.Unlock()
 		ttl = min(ttl, life)
 		for _, a := range addrs {
-			at := netip.AddrPortFrom(a.Unmap(), f.config.Port)
-			if f.mayAsk(at, from) && !slices.Contains(found[name], at) {
+			if at := netip.AddrPortFrom(a, f.config.Port); f.mayAsk(at, from) {
 				found[name] = append(found[name], at)
 			}
 		}

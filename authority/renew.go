@@ -42,7 +42,7 @@ func (f *Finder) renew(z *zone) {
 	switch {
 	case err == nil && found.key != z.key:
 		f.drop(z)
-	case err != nil && z.why == nil:
+	case err != nil:
 		f.again(z)
 	}
 	f.mu.Lock()

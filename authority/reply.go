@@ -170,12 +170,11 @@ func chain(answer []dns.RR, qname string, qtype uint16) (kept []dns.RR, end stri
 // leadsOn reports whether a record answers for the name or leads on from it, or is the signature of one that does. A DNAME
 // only explains the CNAME that the server has made from it (RFC 6672, section 3.1).
 func leadsOn(rr dns.RR, name string, qtype uint16) bool {
-	switch owner, rtype := rr.Header().Name, covered(rr); {
-	case owner == name:
+	owner, rtype := rr.Header().Name, covered(rr)
+	if owner == name {
 		return rtype == qtype || rtype == dns.TypeCNAME || rr.Header().Rrtype == qtype
-	default:
-		return rtype == dns.TypeDNAME && below(name, owner)
 	}
+	return rtype == dns.TypeDNAME && below(name, owner)
 }
 
 // covered is the type of a record, or the one that a signature is for.

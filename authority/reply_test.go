@@ -212,6 +212,14 @@ func TestWhatAReplyIsWorth(t *testing.T) {
 			name: "SOA of a deeper zone", question: "preview.shipit.dev. SOA", flags: "aa", answer: deeper,
 			want: "positive SOA ns1.shipit.dev. admin.example.net. 1 7200 900 1209600 60 cut preview.shipit.dev.",
 		},
+		{
+			name: "SOA of a deeper zone behind a CNAME", question: "www.shipit.dev. SOA", flags: "aa", answer: "www.shipit.dev. 60 CNAME preview.shipit.dev.\n" + deeper,
+			want: "positive CNAME preview.shipit.dev. " + deeperText,
+		},
+		{
+			name: "signatures", question: "www.shipit.dev. RRSIG", flags: "aa", answer: "www.shipit.dev. 60 RRSIG A" + rrsig,
+			want: "positive RRSIG A" + rrsig,
+		},
 		{name: "SOA of the zone", question: "shipit.dev. SOA", flags: "aa", answer: soa, want: "positive SOA ns1.shipit.dev. admin.example.net. 1 7200 900 1209600 60"},
 		{
 			name: "DS", question: "preview.shipit.dev. DS", flags: "aa", answer: "preview.shipit.dev. 60 DS 1 13 2 " + digestHex,
@@ -255,6 +263,16 @@ func TestWhatAReplyIsWorth(t *testing.T) {
 				t.Errorf("got question %v, want %s", q, question)
 			}
 		})
+	}
+}
+
+// Of all zones only the root could have it.
+func TestOPTIsNoRecordOfAnyZone(t *testing.T) {
+	t.Parallel()
+	m := replyTo("www.shipit.dev.", "A", "aa nxdomain", "", ". 60 SOA . . 1 1 1 1 1", "")
+	m.SetEdns0(uint16(dns.ClassINET), false)
+	if v := digest(m, ".", "www.shipit.dev.", dns.TypeA); v.text("") != "nxdomain / . SOA . . 1 1 1 1 1" {
+		t.Errorf("got %s", v.text(""))
 	}
 }
 

@@ -49,6 +49,16 @@ func TestSlowServerJoinsLater(t *testing.T) {
 	})
 }
 
+// The wait is for those that are alive, and does not begin anew with each of them.
+func TestGraceBeginsWithTheFirstServerThatCounts(t *testing.T) {
+	inShipit(t, func(w *world, zone *zoneData) {
+		zone.publish(t, "shipit.dev. 300 NS ns3.shipit.dev.\nns3.shipit.dev. 300 A 192.0.2.3")
+		w.serve(slow(200*time.Millisecond, authoritative(zone)), "192.0.2.2")
+		w.serve(dead, "192.0.2.3")
+		w.want("www.shipit.dev. A", "positive A 192.0.2.7 | have ns1.shipit.dev", grace)
+	})
+}
+
 // Some servers are reached elsewhere than the upstream reaches them, or are behind.
 func TestOneServerWithTheUpstreamsSOAIsEnough(t *testing.T) {
 	inShipit(t, func(w *world, zone *zoneData) {
@@ -174,6 +184,8 @@ func TestWhichAddressesMayBeAsked(t *testing.T) {
 		{"224.0.0.251", "192.0.2.253", false},
 		{"ff02::fb", "fe80::1", false},
 		{"::ffff:224.0.0.251", "127.0.0.1", false},
+		{"::ffff:0.0.0.0", "127.0.0.1", false},
+		{"::ffff:192.0.2.1", "192.0.2.253", false}, // ours
 		{"127.0.0.1", "192.0.2.253", false},
 		{"::1", "192.0.2.253", false},
 		{"::ffff:127.0.0.1", "192.0.2.253", false},
@@ -230,10 +242,24 @@ func TestGlueInheritsWhereTheUpstreamIs(t *testing.T) {
 			ns1.shipit.dev.        300 A  127.0.0.11
 			preview.shipit.dev.    300 NS ns.preview.shipit.dev.
 			ns.preview.shipit.dev. 300 A  127.0.0.12`)
+		preview := zoneOf(t, "preview.shipit.dev.", `
+			www.preview.shipit.dev.      60 A  192.0.2.7
+			deep.preview.shipit.dev.    300 NS ns.deep.preview.shipit.dev.
+			ns.deep.preview.shipit.dev. 300 A  127.0.0.13`)
+		deep := zoneOf(t, "deep.preview.shipit.dev.", "www.deep.preview.shipit.dev. 60 A 192.0.2.8")
 		w.serve(authoritative(zone), "127.0.0.11")
-		w.serve(authoritative(zoneOf(t, "preview.shipit.dev.", "www.preview.shipit.dev. 60 A 192.0.2.7")), "127.0.0.12")
+		w.serve(authoritative(preview), "127.0.0.12")
+		w.serve(authoritative(deep), "127.0.0.13")
 		w.upstream(recursive(zone))
 		w.from = netip.MustParseAddr("127.0.0.53")
+		w.want("shipit.dev. SOA", "positive SOA ns1.shipit.dev. admin.example.net. 1 7200 900 1209600 60 | have ns1.shipit.dev", 0)
+
+		// Also when the upstream could not be asked again in the meantime.
+		w.upstream(says(dns.RcodeServerFailure))
+		time.Sleep(5 * time.Minute)
+		w.ask("shipit.dev. SOA")
+		time.Sleep(time.Second)
 		w.want("www.preview.shipit.dev. A", "positive A 192.0.2.7 | have ns.preview.shipit.dev", 0)
+		w.want("www.deep.preview.shipit.dev. A", "positive A 192.0.2.8 | have ns.deep.preview.shipit.dev", 0)
 	})
 }

@@ -79,7 +79,7 @@ func suffix(qname string) string {
 	}
 }
 
-// last is the name's last n labels, or the whole name if it has not as many.
+// last is the name's last n labels, at least one, or the whole name if it has not as many.
 func last(qname string, n int) string {
 	labels := dns.Split(qname)
 	if n >= len(labels) {

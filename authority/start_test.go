@@ -1,7 +1,9 @@
 package authority
 
 import (
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/miekg/dns"
@@ -107,8 +109,8 @@ func TestUpstreamMayNotSendDiscoveryDownOrSideways(t *testing.T) {
 // dev is the suffix of shipit.dev and fresh.dev.
 func dev(t *testing.T) *zoneData {
 	return zoneOf(t, "dev.", `
-		dev.           3600 NS ns.dev.
-		ns.dev.        3600 A  192.0.2.31
+		dev.           86400 NS ns.dev.
+		ns.dev.        86400 A  192.0.2.31
 		shipit.dev.    3600 NS ns1.shipit.dev.
 		shipit.dev.    3600 NS ns2.shipit.dev.
 		ns1.shipit.dev. 300 A  192.0.2.1
@@ -136,12 +138,64 @@ func TestDeniedDomainStartsAtTheSuffix(t *testing.T) {
 		w.wantLookups()
 		w.wantChanges()
 
+		// Another domain that is denied shares the suffix.
+		w.want("www.other.dev. A watch=other.dev.", "nxdomain | lack ns.dev", 0)
+		w.wantLookups("other.dev. NS")
+
 		// Once the upstream's denial may have expired, its view is compared like that of any other zone.
 		w.upstream(recursive(suffix, fresh))
 		time.Sleep(time.Hour)
 		w.want("www.fresh.dev. A watch=fresh.dev.", "positive A 192.0.2.7 | have ns.fresh.dev", 0)
 		time.Sleep(time.Second)
 		w.wantLookups("fresh.dev. NS", "fresh.dev. SOA", "ns.fresh.dev. A", "ns.fresh.dev. AAAA")
+
+		// The suffix is no longer what the first one needs, and is found anew for the other.
+		w.want("www.other.dev. A watch=other.dev.", "nxdomain | lack ns.dev", 0)
+		time.Sleep(time.Second)
+		w.want("www.other.dev. A watch=other.dev.", "nxdomain | lack ns.dev", 0)
+		w.wantLookups("other.dev. NS", "dev. NS", "dev. SOA", "ns.dev. A", "ns.dev. AAAA")
+		for _, q := range w.queries {
+			if q.at.Addr().String() == "192.0.2.41" && strings.HasPrefix(q.question, "dev. ") {
+				t.Errorf("got %s at a server of fresh.dev.", q.question)
+			}
+		}
+	})
+}
+
+func TestZoneFoundByReferralIsComparedWhenDiscoveryBeginsThere(t *testing.T) {
+	inWorld(t, func(w *world) {
+		suffix := dev(t)
+		zone := zoneOf(t, "shipit.dev.", shipit)
+		w.serve(authoritative(suffix), "192.0.2.31")
+		w.serve(authoritative(zone), "192.0.2.1", "192.0.2.2")
+		old := dev(t)
+		old.remove("shipit.dev.", dns.TypeNS)
+		old.remove("ns1.shipit.dev.", dns.TypeA)
+		old.remove("ns2.shipit.dev.", dns.TypeA)
+		w.upstream(recursive(old))
+		w.wantAll("www.shipit.dev. A", "positive A 192.0.2.7 | have ns1.shipit.dev ns2.shipit.dev", 0)
+		w.forgetStarts()
+		w.upstream(recursive(suffix, notOurs(t)))
+		const why = "ns1.shipit.dev: SOA differs from the upstream's; ns2.shipit.dev: SOA differs from the upstream's"
+		w.want("www.shipit.dev. A", "servers of shipit.dev. cannot be asked: "+why, 0)
+	})
+}
+
+func TestReverseStartLivesByTheDenial(t *testing.T) {
+	inWorld(t, func(w *world) {
+		zone := zoneOf(t, "192.in-addr.arpa.", "192.in-addr.arpa. 86400 NS ns.example.net.")
+		w.serve(authoritative(zone), "192.0.2.31")
+		w.upstream(recursive(zone, zoneOf(t, "net.", "ns.example.net. 86400 A 192.0.2.31")))
+		const question = "7.2.0.192.in-addr.arpa. PTR watch=2.0.192.in-addr.arpa."
+		w.want(question, "nxdomain | lack ns.example.net", 0)
+		w.forget()
+		time.Sleep(time.Hour - time.Nanosecond) // the SOA's TTL
+		w.want(question, "nxdomain | lack ns.example.net", 0)
+		w.wantLookups()
+		time.Sleep(time.Nanosecond)
+		w.want(question, "nxdomain | lack ns.example.net", 0)
+		synctest.Wait()
+		w.wantLookups("2.0.192.in-addr.arpa. SOA", "192.in-addr.arpa. NS", "192.in-addr.arpa. SOA", "ns.example.net. A", "ns.example.net. AAAA")
 	})
 }
 

@@ -71,11 +71,12 @@ func (t *tally) ask(n int) {
 }
 
 // wait returns once there is a positive answer or a cut, all have been heard, or the grace after the first denial is over.
+// Without an error there is a cut or an answer.
 func (t *tally) wait(ctx context.Context) error {
 	var enough <-chan time.Time
 	doubt := time.NewTimer(retransmit)
 	defer doubt.Stop()
-	for len(t.waiting) > 0 {
+	for len(t.waiting) > 0 && t.cut == nil && (t.best == nil || t.best.kind != wire.Positive) {
 		select {
 		case r := <-t.results:
 			t.add(r)
@@ -90,15 +91,16 @@ func (t *tally) wait(ctx context.Context) error {
 		case <-t.finder.ctx.Done():
 			return ErrStopped
 		}
-		if t.cut != nil || t.best != nil && t.best.kind == wire.Positive {
-			return nil
-		}
 		if t.best != nil && enough == nil {
 			enough = time.After(grace)
 		}
 	}
-	if t.asked && t.best == nil {
+	switch {
+	case !t.asked:
+		return ErrBudget
+	case t.cut == nil && t.best == nil:
 		t.finder.trouble(t.zone)
+		return ErrSilent
 	}
 	return nil
 }
@@ -127,10 +129,7 @@ func (t *tally) add(r result) {
 		return
 	case v.cut != nil:
 		t.silent = append(t.silent, r.server.name)
-		if t.cut == nil {
-			t.cut = v.cut
-			t.cut.by = r.server
-		}
+		t.cut, v.cut.by = v.cut, r.server
 		return
 	case v.kind == wire.Positive:
 		t.have = append(t.have, r.server.name)
@@ -153,13 +152,7 @@ func rank(k wire.Kind) int {
 }
 
 // answer is what is known by now.
-func (t *tally) answer() (*Answer, error) {
-	switch {
-	case !t.asked:
-		return nil, ErrBudget
-	case t.best == nil:
-		return nil, ErrSilent
-	}
+func (t *tally) answer() *Answer {
 	a := &Answer{
 		Kind: t.best.kind, Msg: t.best.msg, Target: t.best.target,
 		Zone: t.zone.apex, SOA: dns.Copy(t.zone.soa).(*dns.SOA),
@@ -172,7 +165,7 @@ func (t *tally) answer() (*Answer, error) {
 		}
 		slices.Sort(a.Spared)
 	}
-	return a, nil
+	return a
 }
 
 func sorted(names []string) []string { return slices.Sorted(slices.Values(names)) }

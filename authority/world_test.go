@@ -46,6 +46,9 @@ type query struct {
 
 var errUnreachable = errors.New("connection refused")
 
+// unreachable stands for that in the place of a reply.
+var unreachable = new(dns.Msg)
+
 // inWorld runs a test in fake time, and sees that the Finder leaves nothing behind.
 func inWorld(t *testing.T, test func(w *world)) {
 	t.Helper()
@@ -114,10 +117,14 @@ func answered(ctx context.Context, h handler, q *dns.Msg) (*dns.Msg, error) {
 	go func() { reply <- h(q) }()
 	select {
 	case m := <-reply:
-		if m != nil {
+		switch m {
+		default:
 			return m, nil
+		case unreachable:
+			return nil, errUnreachable
+		case nil:
+			<-ctx.Done()
 		}
-		<-ctx.Done()
 	case <-ctx.Done():
 	}
 	return nil, ctx.Err()
@@ -294,6 +301,19 @@ func (w *world) forget() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.queries, w.lookups, w.observed = nil, nil, nil
+}
+
+// forgetStarts lets discovery begin anew for every name, as if it were the first question.
+func (w *world) forgetStarts() {
+	w.Finder.mu.Lock()
+	defer w.Finder.mu.Unlock()
+	w.starts.Purge()
+}
+
+func (w *world) forgetZone(apex string) {
+	w.Finder.mu.Lock()
+	defer w.Finder.mu.Unlock()
+	w.zones.Remove(key{name: apex})
 }
 
 // same checks a list, whatever its order.

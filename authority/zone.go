@@ -35,10 +35,10 @@ type zone struct {
 	renewing bool // guarded by the Finder's lock
 }
 
-// newZone makes a zone that lives for a time. It is kept or stopped.
+// newZone makes a zone that lives for a time, at most maxLife. It is kept or stopped.
 func (f *Finder) newZone(k key, apex string, o origin, life time.Duration) *zone {
 	z := &zone{key: k, apex: apex, origin: o, born: time.Now()}
-	z.expires = z.born.Add(min(max(life, minLife), maxLife))
+	z.expires = z.born.Add(max(life, minLife))
 	z.ctx, z.stop = context.WithCancel(f.ctx)
 	return z
 }
