@@ -1,0 +1,99 @@
+//go:build e2e && linux
+
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"notyet/e2e/testbed"
+)
+
+// A probe is a kind of question whose latency is measured. Its answer is positive.
+type probe struct {
+	name  string
+	qname func(i int) string // of the i-th
+}
+
+const probeEvery = 5 * time.Millisecond
+
+// latencies are what answers took, and how late a timer of this process was meanwhile.
+type latencies struct {
+	probes []probe
+	took   [][]time.Duration // of each probe, in the order it was asked
+	late   []time.Duration
+}
+
+// measure asks a question of each kind in turn, one at a time.
+func measure(t *testing.T, n *testbed.Notyet, probes []probe, long time.Duration) latencies {
+	t.Helper()
+	l := latencies{probes: probes, took: make([][]time.Duration, len(probes))}
+	c := dial(t, "udp", n.Addr)
+	first := rand.IntN(1 << 40)
+	keep(long, probeEvery, func() {
+		for k, p := range probes {
+			q := ask(p.qname(first+len(l.took[k])), dns.TypeA)
+			packet := pack(t, q)
+			start := time.Now()
+			_ = c.send(packet)
+			reply, err := c.receive(patience)
+			took := time.Since(start)
+			if err != nil {
+				t.Fatalf("%s: no answer: %v", describe(q), err)
+			}
+			wantRcode(t, q, parse(t, q, reply), dns.RcodeSuccess)
+			l.took[k] = append(l.took[k], took)
+		}
+		start := time.Now()
+		<-time.After(time.Millisecond)
+		l.late = append(l.late, time.Since(start)-time.Millisecond)
+	})
+	return l
+}
+
+// asked is how many questions there were of each kind.
+func (l latencies) asked() int { return len(l.took[0]) }
+
+// busy is how late one timer in a hundred is on a machine that has other things to do. There a p99 says nothing of notyet.
+const busy = time.Millisecond
+
+// slower tells which kinds of answers take more than twice as long as in either of two other measurements: half of them, and
+// where those two show that the machine is not busy, 99 of 100.
+func (l latencies) slower(t *testing.T, before, other latencies) error {
+	t.Helper()
+	late := max(quantile(before.late, 0.99), quantile(other.late, 0.99))
+	var faults []error
+	for k, p := range l.probes {
+		said := fmt.Sprintf("%s (timers are %v late):", p.name, late)
+		slow := false
+		for _, part := range []float64{0.5, 0.99} {
+			now, most := usual(l.took[k], part), 2*max(usual(before.took[k], part), usual(other.took[k], part))
+			said += fmt.Sprintf(" p%v %v, of at most %v;", 100*part, now, most)
+			slow = slow || now > most && (part == 0.5 || late < busy)
+		}
+		t.Log(said)
+		if slow {
+			faults = append(faults, errors.New(said))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// usual is a quantile in a usual second, so that the seconds do not count in which something else has the processors.
+func usual(took []time.Duration, part float64) time.Duration {
+	var seconds []time.Duration
+	for second := range slices.Chunk(took, int(time.Second/probeEvery)) {
+		seconds = append(seconds, quantile(second, part))
+	}
+	return quantile(seconds, 0.5)
+}
+
+func quantile(took []time.Duration, part float64) time.Duration {
+	return slices.Sorted(slices.Values(took))[int(part*float64(len(took)-1))]
+}
