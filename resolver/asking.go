@@ -180,11 +180,14 @@ func (r *Resolver) Forward(k cache.Key, rd bool, done func(Outcome)) {
 		done(Outcome{From: r.routes.find(k.Name).Upstreams[0], EDE: tooMuch()})
 		return
 	}
-	a := new(asking)
-	a.init(r, func(o Outcome) {
+	a := r.askings.Get().(*asking)
+	a.done = func(o Outcome) {
 		r.exchanges.Add(-1)
 		done(o)
-	})
+		a.done = nil
+		a.forget()
+		r.askings.Put(a)
+	}
 	a.begin(k, rd)
 	a.next()
 }

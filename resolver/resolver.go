@@ -48,6 +48,8 @@ type Resolver struct {
 
 	shards [32]shard
 	calls  sync.Pool // of *call
+	// askings are those of Forward; a call has its own.
+	askings sync.Pool // of *asking
 }
 
 // shard has the exchanges under way for a part of the questions.
@@ -65,6 +67,11 @@ func New(config Config) *Resolver {
 		r.shards[i].calls = make(map[uint64]*call)
 	}
 	r.calls.New = func() any { return newCall(r) }
+	r.askings.New = func() any {
+		a := new(asking)
+		a.init(r, nil)
+		return a
+	}
 	return r
 }
 

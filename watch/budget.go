@@ -9,7 +9,7 @@ import (
 )
 
 // maxTurn is how long a question waits for its turn rather than be over the budget.
-const maxTurn = time.Second
+const maxTurn = 500 * time.Millisecond
 
 // budget bounds the queries to a watch's authorities: as many a second as it says on average, of which those of one second
 // may go at once, since a name is asked for in several types and at several servers. Half of it is for pending names alone,
