@@ -16,12 +16,12 @@ type authority struct {
 	*process
 	addr   netip.AddrPort
 	config string
-	cpu    int
+	cpus   string
 }
 
-// startAuthority starts NSD on cpu with its files in dir. Its answers hold one record, so
+// startAuthority starts NSD on cpus with its files in dir. Its answers hold one record, so
 // that every program has the same bytes to store and to send.
-func startAuthority(ctx context.Context, dir string, cpu int) (*authority, error) {
+func startAuthority(ctx context.Context, dir, cpus string) (*authority, error) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -46,22 +46,23 @@ remote-control:
 zone:
   name: %[4]s
   zonefile: zone
-`, addr.Addr(), addr.Port(), dir, zone)
-	records := fmt.Sprintf(`$ORIGIN %s
-$TTL 3600
-@ SOA ns hostmaster 1 3600 600 86400 60
-@ NS ns
-ns A 192.0.2.53
-* A 192.0.2.1
-`, zone)
-	a := &authority{addr: addr, config: filepath.Join(dir, "nsd.conf"), cpu: cpu}
-	if err := os.WriteFile(a.config, []byte(config), 0o600); err != nil {
-		return nil, err
+zone:
+  name: %[5]s
+  zonefile: absent
+`, addr.Addr(), addr.Port(), dir, zone, absent)
+	// Neither TTL ends while something is measured.
+	apex := "$TTL 3600\n@ SOA ns hostmaster 1 3600 600 86400 3600\n@ NS ns\nns A 192.0.2.53\n"
+	a := &authority{addr: addr, config: filepath.Join(dir, "nsd.conf"), cpus: cpus}
+	for path, text := range map[string]string{
+		a.config:                     config,
+		filepath.Join(dir, "zone"):   apex + "* A 192.0.2.1\n",
+		filepath.Join(dir, "absent"): apex,
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			return nil, err
+		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, "zone"), []byte(records), 0o600); err != nil {
-		return nil, err
-	}
-	a.process, err = start(ctx, cpu, filepath.Join(dir, "log"), "nsd", "-d", "-c", a.config)
+	a.process, err = start(ctx, cpus, filepath.Join(dir, "log"), "nsd", "-d", "-c", a.config)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +75,7 @@ ns A 192.0.2.53
 
 // queries is the number of queries that have reached the authority so far.
 func (a *authority) queries(ctx context.Context) (int, error) {
-	cmd, err := command(ctx, a.cpu, "nsd-control", "-c", a.config, "stats_noreset")
+	cmd, err := command(ctx, a.cpus, "nsd-control", "-c", a.config, "stats_noreset")
 	if err != nil {
 		return 0, err
 	}

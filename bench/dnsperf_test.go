@@ -1,6 +1,8 @@
 package main
 
 import (
+	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -32,30 +34,33 @@ Statistics:
 `
 
 func TestParseLoad(t *testing.T) {
+	t.Parallel()
 	got, err := parseLoad(dnsperfOutput)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := load{
-		sent: 262275, completed: 262272, noerror: 262202,
+		sent: 262275, completed: 262272, rcodes: map[string]int{"NOERROR": 262202, "SERVFAIL": 70},
 		qps: 131129.509089, latency: 376 * time.Microsecond,
 	}
-	if got != want {
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 
 func TestParseLoadWithoutAnyNOERROR(t *testing.T) {
+	t.Parallel()
 	got, err := parseLoad(strings.Replace(dnsperfOutput, "NOERROR 262202 (99.97%), ", "", 1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.noerror != 0 {
-		t.Errorf("got %d NOERROR, want 0", got.noerror)
+	if got.rcodes["NOERROR"] != 0 || got.rcodes["SERVFAIL"] != 70 {
+		t.Errorf("got %v, want 70 SERVFAIL and no NOERROR", got.rcodes)
 	}
 }
 
 func TestParseLoadNamesWhatIsMissing(t *testing.T) {
+	t.Parallel()
 	for _, label := range []string{"Queries sent:", "Queries completed:", "Queries per second:", "Average Latency (s):"} {
 		_, err := parseLoad(strings.Replace(dnsperfOutput, label, "something else", 1))
 		if err == nil || !strings.Contains(err.Error(), label) {
@@ -65,6 +70,7 @@ func TestParseLoadNamesWhatIsMissing(t *testing.T) {
 }
 
 func TestParseLoadWhenNothingWasAnswered(t *testing.T) {
+	t.Parallel()
 	// dnsperf divides nothing by nothing.
 	out := strings.Replace(dnsperfOutput, "0.000376", "-nan", 1)
 	if got, err := parseLoad(out); err == nil {
@@ -72,7 +78,28 @@ func TestParseLoadWhenNothingWasAnswered(t *testing.T) {
 	}
 }
 
+func TestDnsperfArguments(t *testing.T) {
+	t.Parallel()
+	addr := netip.MustParseAddrPort("127.0.0.21:5300")
+	const all = "-s 127.0.0.21 -p 5300 -d names -c 16 -T 1 -q 200"
+	for _, tt := range []struct {
+		name string
+		perf perf
+		want string
+	}{
+		{"full rate", perf{file: "names", limit: 5 * time.Second}, all + " -l 5"},
+		{"once", perf{file: "names", limit: time.Minute, once: true}, all + " -l 60 -n 1"},
+		{"fixed rate", perf{file: "names", limit: time.Second, rate: 1500}, all + " -l 1 -Q 1500"},
+		{"TCP", perf{file: "names", limit: time.Second, tcp: true}, all + " -l 1 -m tcp"},
+	} {
+		if got := strings.Join(tt.perf.args(addr), " "); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+	}
+}
+
 func TestStatistic(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, out, label, want string
 	}{

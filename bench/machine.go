@@ -13,42 +13,58 @@ import (
 	"os/exec"
 	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// twoCPUs returns the first two CPUs that we may use: one for the program that is measured,
-// one for the load.
-func twoCPUs() (server, load int, err error) {
-	var set unix.CPUSet
-	if err := unix.SchedGetaffinity(0, &set); err != nil {
-		return 0, 0, fmt.Errorf("sched_getaffinity: %w", err)
-	}
-	var cpus []int
-	const most = 1024 // what a CPUSet holds
-	for cpu := range most {
-		if len(cpus) < 2 && set.IsSet(cpu) {
-			cpus = append(cpus, cpu)
-		}
-	}
-	if len(cpus) < 2 {
-		return 0, 0, errors.New("needs two CPUs: one for the program that is measured, one for the load")
-	}
-	return cpus[0], cpus[1], nil
+// placement says which CPUs are used for what.
+type placement struct {
+	server     string // the program that is measured
+	load       string // dnsperf, the prober and the authority
+	twoServers string // the program when it may use two
+	shared     bool   // one of those two is the load's
 }
 
-// freeAddr returns an address of its own on loopback where nothing listens on the port.
+// place takes the first two CPUs that we may use, and a third one for the program's second if there is one.
+func place() (placement, error) {
+	var set unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &set); err != nil {
+		return placement{}, fmt.Errorf("sched_getaffinity: %w", err)
+	}
+	var cpus []string
+	const most = 1024 // what a CPUSet holds
+	for cpu := range most {
+		if set.IsSet(cpu) {
+			cpus = append(cpus, strconv.Itoa(cpu))
+		}
+	}
+	return placeOn(cpus)
+}
+
+func placeOn(cpus []string) (placement, error) {
+	if len(cpus) < 2 {
+		return placement{}, errors.New("needs two CPUs: one for the program that is measured, one for the load")
+	}
+	p := placement{server: cpus[0], load: cpus[1], twoServers: cpus[0] + "," + cpus[1], shared: true}
+	if len(cpus) > 2 {
+		p.twoServers, p.shared = cpus[0]+","+cpus[2], false
+	}
+	return p, nil
+}
+
+// freeAddr returns an address on 127.0.0.1, the only loopback address that BIND finds, where nothing listens.
 func freeAddr() (netip.AddrPort, error) {
-	const port = 5300
 	for range 100 {
-		// Random, so that two runs at the same time do not choose the same one.
-		ip := netip.AddrFrom4([4]byte{127, byte(1 + rand.N(254)), byte(rand.N(256)), byte(1 + rand.N(254))})
-		if addr := netip.AddrPortFrom(ip, port); isFree(addr) {
+		// Random, so that two runs at the same time do not choose the same one; below the ports that clients get.
+		const lowest, many = 10_000, 20_000
+		addr := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(lowest+rand.N(many)))
+		if isFree(addr) {
 			return addr, nil
 		}
 	}
-	return netip.AddrPort{}, fmt.Errorf("no free address on loopback: port %d is taken on all that were tried", port)
+	return netip.AddrPort{}, errors.New("no free port on 127.0.0.1: all that were tried are taken")
 }
 
 // isFree reports whether addr can be bound for UDP and for TCP.

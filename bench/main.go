@@ -11,21 +11,27 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
-	"time"
 )
 
 func main() {
-	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// run returns the exit code: 0 done, 1 a measurement could not be made, 2 wrong usage.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	opts, err := parseOptions(args, stderr)
+// run returns the exit code: 0 done, 1 a measurement could not be made or a limit was not kept, 2 wrong usage.
+// Only the prober, which is the same program, reads stdin.
+func run(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.Writer) int {
+	if len(args) > 0 && args[0] == "probe" {
+		if err := probe(args[1:], stdin, stdout); err != nil {
+			fmt.Fprintln(stderr, "bench probe:", err)
+			return 1
+		}
+		return 0
+	}
+	setup, err := prepare(args, stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return 0
 	}
@@ -35,7 +41,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err = compare(ctx, opts, stdout, stderr)
+	err = setup.compare(ctx, stdout, stderr)
 	switch {
 	case ctx.Err() != nil:
 		fmt.Fprintln(stderr, "bench: interrupted")
@@ -47,67 +53,45 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return 0
 }
 
-type options struct {
-	peers     []string // besides notyet
-	workloads []string
-	rounds    int
-	length    time.Duration // of one measurement at full rate
-	names     int           // different names in the hit workload
+// setup is what the flags ask for.
+type setup struct {
+	options
+	workloads []workload
+	before    report // to compare with; without results when there is nothing to
 }
 
-func parseOptions(args []string, stderr io.Writer) (options, error) {
-	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	peers := flags.String("peers", "unbound,dnsdist", "forwarders to compare notyet with; what is not installed is left out")
-	workloads := flags.String("workloads", "hit,miss", "what to ask: hit, miss")
-	rounds := flags.Int("rounds", 3, "how often everything is measured; the table shows medians")
-	seconds := flags.Int("seconds", 5, "length of one measurement of hits")
-	names := flags.Int("names", 10_000, "different names in the hit workload")
-	if err := flags.Parse(args); err != nil {
-		return options{}, err
+func prepare(args []string, stderr io.Writer) (setup, error) {
+	opts, err := parseOptions(args, stderr)
+	if err != nil {
+		return setup{}, err
 	}
-	switch {
-	case flags.NArg() > 0:
-		return options{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
-	case *rounds < 1 || *rounds > 100:
-		return options{}, fmt.Errorf("-rounds %d: 1 to 100", *rounds)
-	case *seconds < 1 || *seconds > 600:
-		return options{}, fmt.Errorf("-seconds %d: 1 to 600", *seconds)
-	case *names < 1 || *names > missNames:
-		return options{}, fmt.Errorf("-names %d: 1 to %d", *names, missNames)
+	s := setup{options: opts}
+	if s.workloads, err = chooseWorkloads(opts.workloads, opts.names); err != nil {
+		return setup{}, err
 	}
-	return options{
-		peers:     list(*peers),
-		workloads: list(*workloads),
-		rounds:    *rounds,
-		length:    time.Duration(*seconds) * time.Second,
-		names:     *names,
-	}, nil
+	if _, err := choosePeers(opts.peers, paths{}, io.Discard); err != nil {
+		return setup{}, err
+	}
+	if opts.against != "" {
+		if s.before, err = loadReport(opts.against); err != nil {
+			return setup{}, fmt.Errorf("-against: %w", err)
+		}
+	}
+	return s, nil
 }
 
-// list splits "a, b" into a and b; nothing for an empty string.
-func list(s string) []string {
-	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
-}
-
-// compare builds notyet, starts the authority, measures and prints the table.
-func compare(ctx context.Context, opts options, stdout, stderr io.Writer) error {
+// compare builds the programs, starts the authority, measures and prints what it found.
+func (s setup) compare(ctx context.Context, stdout, stderr io.Writer) error {
 	dir, err := os.MkdirTemp("", "notyet-bench-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-
-	serverCPU, loadCPU, err := twoCPUs()
+	cpus, err := place()
 	if err != nil {
 		return err
 	}
-	workloads, err := chooseWorkloads(opts.workloads, dir, opts.names)
-	if err != nil {
-		return err
-	}
-	binary := filepath.Join(dir, "notyet")
-	peers, err := choosePeers(opts.peers, binary, stderr)
+	peers, err := choosePeers(s.peers, builtIn(dir), stderr)
 	if err != nil {
 		return err
 	}
@@ -116,21 +100,66 @@ func compare(ctx context.Context, opts options, stdout, stderr io.Writer) error 
 			return fmt.Errorf("%s is not installed; bench/README.md lists the packages", tool)
 		}
 	}
-	fmt.Fprintln(stderr, "building notyet")
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "notyet/cmd/notyet").CombinedOutput(); err != nil {
-		return fmt.Errorf("go build notyet/cmd/notyet: %w\n%s", err, out)
+	if err := build(ctx, dir, peers); err != nil {
+		return err
 	}
-	nsd, err := startAuthority(ctx, filepath.Join(dir, "nsd"), loadCPU)
+	nsd, err := startAuthority(ctx, filepath.Join(dir, "nsd"), cpus.load)
 	if err != nil {
 		return err
 	}
 	defer nsd.stop()
-
-	b := &bench{dir: dir, serverCPU: serverCPU, loadCPU: loadCPU, length: opts.length, authority: nsd, progress: stderr}
-	results, err := b.rounds(ctx, opts.rounds, peers, workloads)
+	b := &bench{dir: dir, cpus: cpus, length: s.length, authority: nsd, progress: stderr}
+	measure := func(ctx context.Context) ([]result, error) { return b.rounds(ctx, s.rounds, peers, s.workloads) }
+	if s.gate {
+		if err := absentPeer(peers); err != nil {
+			return err
+		}
+		return pass(ctx, measure, stdout)
+	}
+	results, err := measure(ctx)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "%s; %d × %v, medians; %s.\n\n", machine(), opts.rounds, opts.length, versions(ctx, peers))
-	return writeTable(stdout, results)
+	return s.tell(stdout, report{
+		Machine: machine(), Versions: versions(ctx, peers), Rounds: s.rounds, Length: s.length.String(), Shared: cpus.shared, Results: results,
+	})
+}
+
+// tell prints a report, and keeps and compares it as the flags say.
+func (s setup) tell(stdout io.Writer, r report) error {
+	fmt.Fprintf(stdout, "%s; %d × %s, medians", r.Machine, r.Rounds, r.Length)
+	if r.Versions != "" {
+		fmt.Fprintf(stdout, "; %s", r.Versions)
+	}
+	fmt.Fprint(stdout, ".\n\n")
+	if err := writeTables(stdout, r.Results, columnsOf); err != nil {
+		return err
+	}
+	wanted := goals(forwarderNames())
+	if rows := goalRows(wanted, r.Results); rows != nil {
+		fmt.Fprint(stdout, "\n", markdown(rows, 2))
+	}
+	if len(s.before.Results) > 0 {
+		tellAgainst(stdout, s.against, against(s.before.Results, r.Results, wanted))
+	}
+	if s.json != "" {
+		if err := r.save(s.json); err != nil {
+			return err
+		}
+	}
+	if without := unmeasured(r.Results); len(without) > 0 {
+		return fmt.Errorf("%s could not be measured under %s", ours, strings.Join(without, ", "))
+	}
+	return nil
+}
+
+func tellAgainst(stdout io.Writer, path string, lines []string) {
+	if len(lines) == 0 {
+		fmt.Fprintf(stdout, "\nNothing is worse than in %s by more than 5 %%.\n", path)
+		return
+	}
+	fmt.Fprintf(stdout, "\nWorse than in %s by more than 5 %%:\n\n", path)
+	for _, line := range lines {
+		fmt.Fprintln(stdout, "-", line)
+	}
 }

@@ -9,50 +9,83 @@ import (
 	"slices"
 )
 
-// peer is a forwarder: notyet, or one that it is compared with.
+// peer is a program that is measured: notyet, a forwarder that it is compared with, or one that answers everything with
+// the same record, which no forwarder can do for less.
 type peer struct {
-	name    string
-	binary  string
-	version string // the option that makes it print its version
-	// config is the text of a configuration that listens on at, forwards everything to
-	// upstream, keeps what it heard and writes nowhere but to dir.
-	config func(at, upstream netip.AddrPort, dir string) string
-	args   func(file string) []string // to run in the foreground with that configuration
+	name     string
+	binary   string // its path, or its name on PATH
+	needs    string // what has to be installed to build it; "": nothing
+	version  string // the option that makes it print its version; "": none
+	constant bool   // it answers a constant
+	// config is the text of a configuration that does what setting says, in one thread; nil: it needs none.
+	config func(setting) string
+	args   func(s setting, file string) []string // to run in the foreground with that configuration
+	// without says why a group of workloads is nothing for it.
+	without map[string]string
 }
 
-// allPeers returns every forwarder the bench knows; notyet comes first.
-func allPeers(notyet string) []peer {
-	return []peer{
+// setting is what a program is to do. It keeps what it hears, validates nothing and writes nowhere but to dir.
+type setting struct {
+	at       netip.AddrPort // where it listens
+	upstream netip.AddrPort // where it forwards everything
+	dir      string
+	entries  int    // answers that it has to have room for
+	watch    bool   // the zone is under a watch; notyet only
+	admin    string // where the admin API listens; "": nowhere; notyet only
+}
+
+// room is the memory for the entries that no program needs more than, in bytes.
+func (s setting) room() int64 {
+	const perEntry = 1 << 10
+	return max(64<<20, int64(s.entries)*perEntry)
+}
+
+// paths are the programs that are built for the run.
+type paths struct{ notyet, constant, floor string }
+
+// allPeers returns every program the bench knows; notyet comes first.
+func allPeers(built paths) []peer {
+	return append([]peer{
 		{
-			name: "notyet", binary: notyet,
+			name: ours, binary: built.notyet,
 			config: notyetConfig,
-			args:   func(file string) []string { return []string{"serve", "--config", file} },
+			args:   func(_ setting, file string) []string { return []string{"serve", "--config", file} },
 		},
 		{
-			name: "unbound", binary: "unbound", version: "-V",
-			config: unboundConfig,
-			args:   func(file string) []string { return []string{"-d", "-c", file} },
+			name: "floor", binary: built.floor, constant: true, needs: "gcc",
+			args: func(s setting, _ string) []string { return []string{s.at.Addr().String(), fmt.Sprint(s.at.Port())} },
 		},
 		{
-			name: "dnsdist", binary: "dnsdist", version: "--version",
-			config: dnsdistConfig,
-			args:   func(file string) []string { return []string{"--supervised", "--disable-syslog", "-C", file} },
+			name: "constant", binary: built.constant, constant: true, needs: "go",
+			args: func(s setting, _ string) []string { return []string{s.at.String()} },
 		},
-	}
+	}, forwarders()...)
 }
 
-// choosePeers returns notyet and those of names that are installed, and says on progress
-// which are not.
-func choosePeers(names []string, notyet string, progress io.Writer) ([]peer, error) {
-	all := allPeers(notyet)
+// peerNames are the names of all but notyet.
+func peerNames() []string {
+	var names []string
+	for _, p := range allPeers(paths{})[1:] {
+		names = append(names, p.name)
+	}
+	return names
+}
+
+// choosePeers returns notyet and those of names that are installed or can be built, and says on progress which are not.
+func choosePeers(names []string, built paths, progress io.Writer) ([]peer, error) {
+	all := allPeers(built)
 	chosen := []peer{all[0]}
 	for _, name := range names {
 		i := slices.IndexFunc(all, func(p peer) bool { return p.name == name })
 		if i < 1 {
 			return nil, fmt.Errorf("-peers %q: there is no such peer", name)
 		}
-		if _, err := lookPath(all[i].binary); err != nil {
-			fmt.Fprintf(progress, "%s is not installed and left out\n", name)
+		needs := all[i].needs
+		if needs == "" {
+			needs = all[i].binary
+		}
+		if _, err := lookPath(needs); err != nil {
+			fmt.Fprintf(progress, "%s is left out: %s is not installed\n", name, needs)
 			continue
 		}
 		chosen = append(chosen, all[i])
@@ -60,42 +93,14 @@ func choosePeers(names []string, notyet string, progress io.Writer) ([]peer, err
 	return chosen, nil
 }
 
-func notyetConfig(at, upstream netip.AddrPort, _ string) string {
+func notyetConfig(s setting) string {
+	watch := ""
+	if s.watch {
+		watch = fmt.Sprintf("watch:\n- {zone: %s, authorities: [%q], queries_per_second: 10000}\n", zone, s.upstream)
+	}
 	return fmt.Sprintf(`listen: [%q]
 upstreams: [%q]
-admin: ""
-`, at, upstream)
-}
-
-func unboundConfig(at, upstream netip.AddrPort, dir string) string {
-	return fmt.Sprintf(`server:
-  interface: %s
-  port: %d
-  num-threads: 1
-  msg-cache-size: 64m
-  rrset-cache-size: 128m
-  module-config: "iterator"
-  access-control: 127.0.0.0/8 allow
-  do-not-query-localhost: no
-  username: ""
-  chroot: ""
-  directory: "%s"
-  pidfile: "%[3]s/pid"
-  use-syslog: no
-remote-control:
-  control-enable: no
-forward-zone:
-  name: "."
-  forward-addr: %[4]s@%[5]d
-`, at.Addr(), at.Port(), dir, upstream.Addr(), upstream.Port())
-}
-
-// dnsdistConfig sends misses over four sockets; notyet and Unbound take a random port for each.
-func dnsdistConfig(at, upstream netip.AddrPort, _ string) string {
-	return fmt.Sprintf(`setLocal(%q)
-setACL({"127.0.0.0/8"})
-setSecurityPollSuffix("")
-newServer({address=%q, sockets=4, checkName=%q})
-getPool(""):setCache(newPacketCache(200000))
-`, at, upstream, zone)
+admin: %q
+cache: {memory: %dMiB}
+%s`, s.at, s.upstream, s.admin, s.room()>>20, watch)
 }

@@ -6,6 +6,7 @@ import (
 )
 
 func TestParseSchedstat(t *testing.T) {
+	t.Parallel()
 	got, err := parseSchedstat("1234567890 2345 678\n")
 	if want := 1234567890 * time.Nanosecond; err != nil || got != want {
 		t.Errorf("got %v, %v, want %v", got, err, want)
@@ -18,6 +19,7 @@ func TestParseSchedstat(t *testing.T) {
 }
 
 func TestParseResident(t *testing.T) {
+	t.Parallel()
 	got, err := parseResident("Name:\tnsd\nVmHWM:\t   35300 kB\nVmRSS:\t   35224 kB\nThreads:\t1\n")
 	if want := int64(35224 << 10); err != nil || got != want {
 		t.Errorf("got %v, %v, want %v", got, err, want)

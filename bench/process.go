@@ -18,13 +18,13 @@ import (
 	"github.com/miekg/dns"
 )
 
-// command prepares a program that runs on one CPU and ends at the latest with ctx or with us.
-func command(ctx context.Context, cpu int, name string, args ...string) (*exec.Cmd, error) {
+// command prepares a program that runs on some CPUs, "0" or "0,2", and ends at the latest with ctx or with us.
+func command(ctx context.Context, cpus, name string, args ...string) (*exec.Cmd, error) {
 	path, err := lookPath(name)
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, "taskset", append([]string{"-c", strconv.Itoa(cpu), path}, args...)...)
+	cmd := exec.CommandContext(ctx, "taskset", append([]string{"-c", cpus, path}, args...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Setpgid:   true, // its children end with it
 		Pdeathsig: syscall.SIGKILL,
@@ -50,8 +50,8 @@ type process struct {
 	done chan struct{} // closed once it has ended
 }
 
-func start(ctx context.Context, cpu int, log, name string, args ...string) (*process, error) {
-	cmd, err := command(ctx, cpu, name, args...)
+func start(ctx context.Context, cpus, log, name string, args ...string) (*process, error) {
+	cmd, err := command(ctx, cpus, name, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +95,7 @@ func (p *process) waitAnswer(ctx context.Context, addr netip.AddrPort) error {
 			return nil
 		}
 		select {
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(time.Millisecond): // it is what the time to the first answer is measured by
 		case <-p.done:
 			return p.gaveNoAnswer(addr, p.cmd.ProcessState.String())
 		case <-ctx.Done():

@@ -1,73 +1,93 @@
 package main
 
 import (
-	"fmt"
-	"io"
 	"slices"
+	"strconv"
 	"strings"
-	"time"
 )
 
+// ours is the name of the program that the others are compared with.
+const ours = "notyet"
+
 // sample is what one measurement of one program under one workload found.
-type sample struct {
-	cpuMicros float64 // CPU microseconds the program used, per answered query
-	qps       float64
-	latency   time.Duration // average, as dnsperf saw it
-	resident  int64         // bytes, at the end
-}
+type sample map[metric]float64
 
-// result holds the samples of all rounds.
+// result holds the samples of all rounds, in their order.
 type result struct {
-	program  string
-	workload string
-	samples  []sample
+	Workload string   `json:"workload"`
+	Program  string   `json:"program"`
+	Samples  []sample `json:"samples"`
 }
 
-// median returns the median of what of reads from the samples; of an even number of them the
-// mean of the middle two, and 0 when there are none.
-func (r result) median(of func(sample) float64) float64 {
-	if len(r.samples) == 0 {
-		return 0
-	}
-	values := make([]float64, 0, len(r.samples))
-	for _, s := range r.samples {
-		values = append(values, of(s))
-	}
-	slices.Sort(values)
-	n := len(values)
-	return (values[(n-1)/2] + values[n/2]) / 2
-}
-
-func cpuMicros(s sample) float64 { return s.cpuMicros }
-
-// writeTable writes the medians as a Markdown table, in the order of results.
-func writeTable(w io.Writer, results []result) error {
-	var table strings.Builder
-	table.WriteString("| workload | program  | CPU µs/query | to notyet | queries/s | latency µs | resident MiB |\n")
-	table.WriteString("| -------- | -------- | -----------: | --------: | --------: | ---------: | -----------: |\n")
-	for _, r := range results {
-		fmt.Fprintf(&table, "| %-8s | %-8s | %12.2f | %9s | %9.0f | %10.0f | %12.0f |\n",
-			r.workload, r.program,
-			r.median(cpuMicros),
-			ratio(r, results),
-			r.median(func(s sample) float64 { return s.qps }),
-			r.median(func(s sample) float64 { return micros(s.latency) }),
-			r.median(func(s sample) float64 { return float64(s.resident) / (1 << 20) }),
-		)
-	}
-	_, err := io.WriteString(w, table.String())
-	return err
-}
-
-// ratio says how much CPU r takes for a query as a multiple of what notyet takes in the same
-// run; a dash when notyet is not among the results.
-func ratio(r result, results []result) string {
-	for _, own := range results {
-		if own.program == "notyet" && own.workload == r.workload && own.median(cpuMicros) > 0 {
-			return fmt.Sprintf("%.2f", r.median(cpuMicros)/own.median(cpuMicros))
+// values returns what the rounds found for m, in their order; nil when it was not measured in all of them.
+func (r result) values(m metric) []float64 {
+	var values []float64
+	for _, s := range r.Samples {
+		if v, ok := s[m]; ok {
+			values = append(values, v)
 		}
 	}
-	return "–"
+	if len(values) < len(r.Samples) {
+		return nil
+	}
+	return values
 }
 
-func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
+// find returns the result of program under workload; an empty one when there is none.
+func find(results []result, workload, program string) result {
+	for _, r := range results {
+		if r.Workload == workload && r.Program == program {
+			return r
+		}
+	}
+	return result{}
+}
+
+// unmeasured are the workloads under which notyet could not be measured.
+func unmeasured(results []result) []string {
+	var workloads []string
+	for _, r := range results {
+		if r.Program == ours && slices.ContainsFunc(r.Samples, func(s sample) bool { return len(s) == 0 }) {
+			workloads = append(workloads, r.Workload)
+		}
+	}
+	return workloads
+}
+
+// median of an even number of values is the mean of the middle two. ok is false when there are none.
+func median(values []float64) (m float64, ok bool) {
+	if len(values) == 0 {
+		return 0, false
+	}
+	values = slices.Sorted(slices.Values(values))
+	n := len(values)
+	return (values[(n-1)/2] + values[n/2]) / 2, true
+}
+
+// ratio is the median of what of is as a multiple of to in each round: what slows the machine down for a while slows
+// both. ok is false when a round lacks one of them.
+func ratio(of, to []float64) (r float64, ok bool) {
+	if len(of) != len(to) {
+		return 0, false
+	}
+	ratios := make([]float64, len(of))
+	for i := range of {
+		if to[i] == 0 {
+			return 0, false
+		}
+		ratios[i] = of[i] / to[i]
+	}
+	return median(ratios)
+}
+
+// text lists the sample's metrics in the order of columns, for people.
+func (s sample) text(columns []metric) string {
+	var parts []string
+	for _, m := range columns {
+		if v, ok := s[m]; ok {
+			h := m.heading()
+			parts = append(parts, strconv.FormatFloat(v, 'f', h.decimals, 64)+" "+h.text)
+		}
+	}
+	return strings.Join(parts, ", ")
+}

@@ -1,55 +1,73 @@
 package main
 
 import (
-	"strings"
+	"math"
+	"slices"
 	"testing"
-	"time"
 )
 
 func TestMedian(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
-		name    string
-		samples []sample
-		want    float64
+		name   string
+		values []float64
+		want   float64
+		ok     bool
 	}{
-		{name: "none", want: 0},
-		{name: "one", samples: []sample{{cpuMicros: 3}}, want: 3},
-		{name: "odd, one far off", samples: []sample{{cpuMicros: 90}, {cpuMicros: 2}, {cpuMicros: 3}}, want: 3},
-		{name: "even", samples: []sample{{cpuMicros: 4}, {cpuMicros: 1}, {cpuMicros: 3}, {cpuMicros: 2}}, want: 2.5},
+		{name: "none"},
+		{name: "one", values: []float64{3}, want: 3, ok: true},
+		{name: "odd, one far off", values: []float64{90, 2, 3}, want: 3, ok: true},
+		{name: "even", values: []float64{4, 1, 3, 2}, want: 2.5, ok: true},
 	} {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := (result{samples: tt.samples}).median(cpuMicros); got != tt.want {
-				t.Errorf("got %v, want %v", got, tt.want)
-			}
-		})
+		before := slices.Clone(tt.values)
+		if got, ok := median(tt.values); got != tt.want || ok != tt.ok {
+			t.Errorf("%s: got %v, %v, want %v, %v", tt.name, got, ok, tt.want, tt.ok)
+		}
+		if !slices.Equal(tt.values, before) {
+			t.Errorf("%s: the values were put into another order: %v", tt.name, tt.values)
+		}
 	}
 }
 
-func TestTable(t *testing.T) {
+func TestRatioIsOfRounds(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		of, to []float64
+		want   float64
+		ok     bool
+	}{
+		// The medians alone would say 3.
+		{name: "a slow round slows both", of: []float64{3, 30, 3.3}, to: []float64{2, 20, 1.1}, want: 1.5, ok: true},
+		{name: "none"},
+		{name: "a round is missing", of: []float64{1, 2}, to: []float64{1}},
+		{name: "nothing was used", of: []float64{1}, to: []float64{0}},
+	} {
+		if got, ok := ratio(tt.of, tt.to); math.Abs(got-tt.want) > 1e-9 || ok != tt.ok {
+			t.Errorf("%s: got %v, %v, want %v, %v", tt.name, got, ok, tt.want, tt.ok)
+		}
+	}
+}
+
+func TestValuesAreOfAllRoundsOrNone(t *testing.T) {
+	t.Parallel()
+	r := result{Samples: []sample{{cpuMicros: 3, p50Micros: 40}, {cpuMicros: 2}}}
+	if got := r.values(cpuMicros); !slices.Equal(got, []float64{3, 2}) {
+		t.Errorf("got %v, want 3 and 2", got)
+	}
+	if got := r.values(p50Micros); got != nil {
+		t.Errorf("got %v, want none, as a round has none", got)
+	}
+}
+
+func TestUnmeasuredAreNotyetsOnly(t *testing.T) {
+	t.Parallel()
 	results := []result{
-		{program: "notyet", workload: "hit", samples: []sample{
-			{cpuMicros: 2, qps: 200_000.4, latency: 700 * time.Microsecond, resident: 30 << 20},
-		}},
-		{program: "unbound", workload: "hit", samples: []sample{
-			{cpuMicros: 3, qps: 140_000, latency: 900 * time.Microsecond, resident: 50 << 20},
-			{cpuMicros: 90, qps: 10_000, latency: 5 * time.Millisecond, resident: 60 << 20},
-			{cpuMicros: 2.9, qps: 150_000, latency: 800 * time.Microsecond, resident: 40 << 20},
-		}},
-		{program: "unbound", workload: "miss", samples: []sample{
-			{cpuMicros: 18, qps: 30_000, latency: 6 * time.Millisecond, resident: 80 << 20},
-		}},
+		{Workload: "hit", Program: "notyet", Samples: []sample{{cpuMicros: 3}}},
+		{Workload: "hit", Program: "bind", Samples: []sample{{}}},
+		{Workload: "miss", Program: "notyet", Samples: []sample{{cpuMicros: 9}, {}}},
 	}
-	want := `| workload | program  | CPU µs/query | to notyet | queries/s | latency µs | resident MiB |
-| -------- | -------- | -----------: | --------: | --------: | ---------: | -----------: |
-| hit      | notyet   |         2.00 |      1.00 |    200000 |        700 |           30 |
-| hit      | unbound  |         3.00 |      1.50 |    140000 |        900 |           50 |
-| miss     | unbound  |        18.00 |         – |     30000 |       6000 |           80 |
-`
-	var got strings.Builder
-	if err := writeTable(&got, results); err != nil {
-		t.Fatal(err)
-	}
-	if got.String() != want {
-		t.Errorf("got\n%s\nwant\n%s", got.String(), want)
+	if got := unmeasured(results); !slices.Equal(got, []string{"miss"}) {
+		t.Errorf("got %q, want miss", got)
 	}
 }

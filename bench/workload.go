@@ -1,102 +1,167 @@
+//go:build linux
+
 package main
 
 import (
-	"bufio"
+	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
 )
 
+// workload is what programs are asked and what is measured meanwhile.
+type workload struct {
+	name    string
+	group   string // what it is chosen by
+	columns []metric
+	takes   takes
+	measure func(ctx context.Context, b *bench, p peer) (sample, error)
+}
+
+// takes says which programs a workload is for.
+type takes int
+
 const (
-	zone      = "bench.example.net." // .test and the like are answered by some forwarders themselves
-	missNames = 100_000
-	onceLimit = time.Minute // for a load that asks every name once
+	everybody takes = iota
+	whoForwards
+	whoIsLimit // notyet, and those that answer a constant
+	onlyNotyet
 )
 
-// workload is what the programs are asked.
-type workload struct {
-	name   string
-	names  string // file of "QNAME QTYPE" lines, asked in this order
-	warm   string // the same, asked once before the clock starts
-	once   bool   // every name once; otherwise over and over until the time is up
-	cached bool   // answers come from the cache; otherwise every query goes to the authority
+func (w workload) isFor(p peer) bool {
+	switch w.takes {
+	case whoForwards:
+		return !p.constant
+	case whoIsLimit:
+		return p.constant || p.name == ours
+	case onlyNotyet:
+		return p.name == ours
+	}
+	return true
 }
 
-// makeWorkloads writes the files of every workload to dir. All the names exist: the zone has
-// a wildcard.
-func makeWorkloads(dir string, hitNames int) ([]workload, error) {
-	hit, err := writeNames(dir, "hit", hitNames)
-	if err != nil {
-		return nil, err
-	}
-	miss, err := writeNames(dir, "miss", missNames)
-	if err != nil {
-		return nil, err
-	}
-	other, err := writeNames(dir, "other", 1000)
-	if err != nil {
-		return nil, err
-	}
+const (
+	missNames = 100_000
+	million   = 1_000_000
+	largeFill = 10 * time.Minute // for a million answers, however slow
+	smallFill = 2 * time.Minute
+
+	// denialsLast is how long a load on denials goes on before it is measured. notyet believes a new denial for a second,
+	// and one that is confirmed for twice as long; after this they last until the measurement is over.
+	denialsLast = 17 * time.Second
+)
+
+// served are the columns of workloads that are a load.
+var served = []metric{cpuMicros, queriesPerSec, latencyMicros, p50Micros, p99Micros, p999Micros, residentMiB}
+
+// allWorkloads returns every workload; hitNames is how many names hit is about.
+func allWorkloads(hitNames int) []workload {
+	hit := hits(numbered("hit", zone, hitNames, 1), hitNames)
+	at := func(rate int) traffic { t := hit; t.rate = rate; return t }
+	nx := hits(numbered("hit", absent, hitNames, 1), hitNames)
+	nx.want.rcode, nx.settle = "NXDOMAIN", denialsLast
+	watched, tcp, twoCPUs := hit, hit, hit
+	watched.watch = true
+	tcp.tcp = true
+	twoCPUs.twoCPUs = true
+	small, large := hits(numbered("hit", zone, 1000, 1), 1000), hits(numbered("fill", zone, million, 1), million)
+	fillColumns, startColumns := []metric{bytesPerEntry, idleMiB, residentMiB}, []metric{firstAnswerMs, cpuAtStartMs, idleMiB}
+
 	return []workload{
-		{name: "hit", names: hit, warm: hit, cached: true},
-		{name: "miss", names: miss, warm: other, once: true}, // warms sockets and code, not the cache
-	}, nil
+		{"hit", "hit", served, everybody, hit.measure},
+		{"floor", "floor", served, whoIsLimit, hit.measure},
+		{"hit2k", "hit2k", served, everybody, at(2000).measure},
+		{"hit20k", "hit20k", served, everybody, at(20_000).measure},
+		{"nx", "nx", served, whoForwards, nx.measure},
+		{"watch", "watch", served, onlyNotyet, watched.measure},
+		{"tcp", "tcp", served, whoForwards, tcp.measure},
+		{"zipf", "zipf", served, whoForwards, zipf().measure},
+		{"miss", "miss", served, whoForwards, misses().measure},
+		{"size1k", "size", served, whoForwards, small.measure},
+		{"size1m", "size", served, whoForwards, large.measure},
+		{"cores1", "cores", served, onlyNotyet, hit.measure},
+		{"cores2", "cores", served, onlyNotyet, twoCPUs.measure},
+		{"fill100k", "fill", fillColumns, whoForwards, fill{missNames, smallFill}.measure},
+		{"fill1m", "fill", fillColumns, whoForwards, fill{million, largeFill}.measure},
+		{"gc", "gc", []metric{p999Micros, p999GCMicros, gcRatio, collections, residentMiB}, onlyNotyet, pauses},
+		{"start", "start", startColumns, whoForwards, startUp},
+	}
 }
 
-// chooseWorkloads returns the workloads called names, with their files in dir.
-func chooseWorkloads(names []string, dir string, hitNames int) ([]workload, error) {
-	all, err := makeWorkloads(dir, hitNames)
-	if err != nil {
-		return nil, err
+// hits are queries for names that are all in the cache.
+func hits(names questions, n int) traffic {
+	t := traffic{warm: names, load: names, probe: names, entries: n, want: expected{rcode: "NOERROR"}, warmLimit: smallFill}
+	if n >= million {
+		t.warmLimit = largeFill
 	}
+	return t
+}
+
+// misses are queries for names that nobody has asked for. 1,000 others warm sockets and code.
+func misses() traffic {
+	return traffic{
+		warm:      numbered("other", zone, 1000, 1),
+		warmLimit: smallFill,
+		load:      numbered("miss", zone, missNames, 1),
+		probe:     numbered("probe", zone, missNames, 1), // more than are asked within the time
+		once:      true,
+		entries:   2 * missNames,
+		want:      expected{rcode: "NOERROR", misses: 1, names: missNames},
+	}
+}
+
+// zipf is what a crowd asks: 95 % are hits.
+func zipf() traffic {
+	const oneIn, load = 20, 400_000
+	c := crowd{names: million, exponent: 1.05, every: oneIn, load: load, probe: 100_000}
+	t := traffic{
+		warm:      c.known(),
+		warmLimit: smallFill,
+		once:      true,
+		entries:   load,
+		want:      expected{rcode: "NOERROR", misses: 1.0 / oneIn, names: load},
+	}
+	t.load, t.probe = c.asked()
+	return t
+}
+
+// quick is not among the groups that are measured when none are named: its programs are all in hit.
+const quick = "floor"
+
+// groupNames are what workloads are chosen by.
+func groupNames() []string {
+	var names []string
+	for _, w := range allWorkloads(1) {
+		if !slices.Contains(names, w.group) {
+			names = append(names, w.group)
+		}
+	}
+	return names
+}
+
+// chooseWorkloads returns the workloads of the groups called names.
+func chooseWorkloads(names []string, hitNames int) ([]workload, error) {
 	var chosen []workload
 	for _, name := range names {
-		i := slices.IndexFunc(all, func(w workload) bool { return w.name == name })
-		if i < 0 {
+		before := len(chosen)
+		for _, w := range allWorkloads(hitNames) {
+			if w.group == name {
+				chosen = append(chosen, w)
+			}
+		}
+		if len(chosen) == before {
 			return nil, fmt.Errorf("-workloads %q: there is no such workload", name)
 		}
-		chosen = append(chosen, all[i])
 	}
 	return chosen, nil
 }
 
-// writeNames writes n questions for A records below group to a file in dir.
-func writeNames(dir, group string, n int) (string, error) {
-	file, err := os.Create(filepath.Join(dir, group+".names"))
-	if err != nil {
-		return "", err
-	}
-	defer file.Close()
-	w := bufio.NewWriter(file)
-	for i := range n {
-		fmt.Fprintf(w, "n%06d.%s.%s A\n", i, group, zone)
-	}
-	if err := w.Flush(); err != nil {
-		return "", err
-	}
-	return file.Name(), file.Close()
-}
-
-// check says whether l was what w is meant to be, so that no program looks fast by losing
-// queries, by refusing them, or by asking the authority less or more than w supposes.
-// asked counts the queries that reached the authority meanwhile.
-func (w workload) check(l load, asked int) error {
-	atMost := l.sent / 100
-	switch {
-	case l.completed == 0:
-		return fmt.Errorf("none of %d queries was answered", l.sent)
-	case l.sent-l.completed > atMost:
-		return fmt.Errorf("%d of %d queries were not answered", l.sent-l.completed, l.sent)
-	case l.completed-l.noerror > atMost:
-		return fmt.Errorf("%d of %d answers were not NOERROR", l.completed-l.noerror, l.completed)
-	case w.cached && asked > atMost:
-		return fmt.Errorf("%d of %d queries went to the authority, not to the cache", asked, l.sent)
-	case !w.cached && asked < l.completed-atMost:
-		return fmt.Errorf("only %d of %d queries went to the authority", asked, l.sent)
-	case w.once && l.sent < missNames:
-		return fmt.Errorf("only %d of %d names were asked in %v", l.sent, missNames, onceLimit)
+// columnsOf returns what is measured under the workload with this name; all of them when it is of another version.
+func columnsOf(workload string) []metric {
+	for _, w := range allWorkloads(1) {
+		if w.name == workload {
+			return w.columns
+		}
 	}
 	return nil
 }

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// took is a result of three rounds.
+func took(workload, program string, m metric, values ...float64) result {
+	r := result{Workload: workload, Program: program}
+	for _, v := range values {
+		r.Samples = append(r.Samples, sample{m: v})
+	}
+	return r
+}
+
+func TestGoalIsComparedWithTheBestOfEachRound(t *testing.T) {
+	t.Parallel()
+	g := goal{"hit to the best", figure{"hit", "notyet", cpuMicros}, figures("hit", cpuMicros, []string{"a", "b", "absent"}), 1}
+	results := []result{
+		took("hit", "notyet", cpuMicros, 3, 6, 3),
+		took("hit", "a", cpuMicros, 2, 9, 4),
+		took("hit", "b", cpuMicros, 4, 5, 4),
+		took("miss", "a", cpuMicros, 1, 1, 1),
+	}
+	// 3/2, 6/5 and 3/4.
+	if got, ok := g.value(results); !ok || got != 1.2 {
+		t.Errorf("got %v, %v, want 1.2", got, ok)
+	}
+	if got, want := g.fault(results), "hit to the best: 1.20, at most 1.00"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestGoalThatStandsByItself(t *testing.T) {
+	t.Parallel()
+	g := goal{"bytes", figure{"fill1m", "notyet", bytesPerEntry}, nil, 450}
+	if got := g.fault([]result{took("fill1m", "notyet", bytesPerEntry, 440, 900, 450)}); got != "" {
+		t.Errorf("got %q, want none, as the median is at the limit", got)
+	}
+}
+
+func TestWhatWasNotMeasuredIsNotMet(t *testing.T) {
+	t.Parallel()
+	results := []result{took("hit", "notyet", cpuMicros, 3), took("hit", "unbound", cpuMicros)}
+	for _, g := range goals([]string{"unbound"}) {
+		if got := g.fault(results); !strings.HasSuffix(got, "not measured") {
+			t.Errorf("%s: got %q, want that it was not measured", g.name, got)
+		}
+	}
+	if got := goalRows(goals(nil), results); got != nil {
+		t.Errorf("got %q, want no table", got)
+	}
+}
+
+func TestGoalTableHasWhatWasMeasured(t *testing.T) {
+	t.Parallel()
+	results := []result{
+		took("hit", "notyet", cpuMicros, 3), took("hit", "floor", cpuMicros, 2.5),
+		took("start", "notyet", firstAnswerMs, 51),
+	}
+	want := [][]string{
+		{"goal", "", "is", "at most"},
+		{"hit to floor", "met", "1.20", "1.25"},
+		{"ms to the first answer", "missed", "51.00", "50.00"},
+	}
+	if got := goalRows(goals(nil), results); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
