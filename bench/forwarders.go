@@ -130,14 +130,17 @@ logging { category default { null; }; };
 `, s.dir, s.at.Port(), s.at.Addr(), s.upstream.Addr(), s.upstream.Port(), 2*s.room()) // twice: it cleans up at seven eighths
 }
 
+// kresdConfig lengthens TTLs to those of the records: what a stub asked for is otherwise kept for 5 s.
 func kresdConfig(s setting) string {
 	return fmt.Sprintf(`net.listen('%s', %d, { kind = 'dns' })
 cache.open(%d, 'lmdb://%s/cache')
+cache.min_ttl(3600)
 trust_anchors.remove('.')
 modules.unload('ta_signal_query')
 modules.unload('ta_sentinel')
 modules.unload('priming')
 modules.unload('detect_time_skew')
+modules.unload('detect_time_jump')
 policy.add(policy.all(policy.STUB('%s@%d')))
 `, s.at.Addr(), s.at.Port(), s.room(), s.dir, s.upstream.Addr(), s.upstream.Port())
 }
