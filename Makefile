@@ -17,7 +17,7 @@ e2e: ## the built program among real servers (needs the packages in CONTRIBUTING
 	go test -tags e2e -count=1 ./e2e
 
 bench: ## CPU per query beside Unbound and dnsdist (see bench/README.md)
-	go run ./bench
+	go run ./bench -peers floor,unbound,dnsdist -workloads hit,miss
 
 visible: ## time until a record that was asked for too early is visible (see bench/README.md)
 	go run ./bench/visible

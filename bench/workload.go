@@ -156,7 +156,7 @@ func chooseWorkloads(names []string, hitNames int) ([]workload, error) {
 	return chosen, nil
 }
 
-// columnsOf returns what is measured under the workload with this name; all of them when it is of another version.
+// columnsOf returns what is measured under the workload with this name.
 func columnsOf(workload string) []metric {
 	for _, w := range allWorkloads(1) {
 		if w.name == workload {
