@@ -329,6 +329,47 @@ func TestBudget(t *testing.T) {
 	})
 }
 
+func TestBudgetSparesAnotherServerEachTime(t *testing.T) {
+	inFour(t, func(w *world, zone *zoneData) {
+		asked := make(map[string]bool)
+		for range 4 {
+			w.budget = 1
+			a, got, _ := w.ask("new.shipit.dev. A")
+			if a == nil || len(a.Lack) != 1 || len(a.Spared) != 3 {
+				t.Fatalf("got %s, want the word of one of four", got)
+			}
+			asked[a.Lack[0]] = true
+		}
+		if len(asked) != 4 {
+			t.Errorf("got %v asked, want each of four", asked)
+		}
+	})
+}
+
+func TestAllAndNone(t *testing.T) {
+	t.Parallel()
+	ns := []string{"ns1"}
+	tests := []struct {
+		name      string
+		a         Answer
+		all, none bool
+	}{
+		{"all have it", Answer{Have: ns}, true, false},
+		{"none has it", Answer{Lack: ns}, false, true},
+		{"some have it", Answer{Have: ns, Lack: ns}, false, false},
+		{"one that has it is silent", Answer{Have: ns, Silent: ns}, false, false},
+		{"one that lacks it is silent", Answer{Lack: ns, Silent: ns}, false, false},
+		{"one beside one that has it is spared", Answer{Have: ns, Spared: ns}, false, false},
+		{"one beside one that lacks it is spared", Answer{Lack: ns, Spared: ns}, false, false},
+		{"nobody has said anything", Answer{}, false, false},
+	}
+	for _, tt := range tests {
+		if all, none := tt.a.All(), tt.a.None(); all != tt.all || none != tt.none {
+			t.Errorf("%s: got all %v, none %v; want %v, %v", tt.name, all, none, tt.all, tt.none)
+		}
+	}
+}
+
 func TestDiscoveryAndProbesAreNotOnTheBudget(t *testing.T) {
 	inShipit(t, func(w *world, zone *zoneData) {
 		w.budget = 2

@@ -142,6 +142,27 @@ func TestDegradedZoneIsTriedAgainAtDoublingIntervals(t *testing.T) {
 	})
 }
 
+func TestPrivateViewCanBeToldFromServersThatCannotBeAsked(t *testing.T) {
+	for _, tt := range []struct {
+		dead []string
+		want bool
+	}{
+		{[]string{"192.0.2.1"}, true},
+		{[]string{"192.0.2.1", "192.0.2.2"}, false},
+	} {
+		t.Run(strings.Join(tt.dead, " "), func(t *testing.T) {
+			inShipit(t, func(w *world, zone *zoneData) {
+				w.serve(dead, tt.dead...)
+				w.upstream(recursive(notOurs(t)))
+				_, err := w.Ask(w.t.Context(), w.request("www.shipit.dev. A"))
+				if got := errors.Is(err, ErrDiffers); got != tt.want {
+					t.Errorf("got %v, ErrDiffers %v; want %v", err, got, tt.want)
+				}
+			})
+		})
+	}
+}
+
 // Names of the zones above are not touched by it.
 func TestDegradedChild(t *testing.T) {
 	inWorld(t, func(w *world) {

@@ -315,6 +315,30 @@ func TestZoneWhoseServersFallSilentBecomesDegraded(t *testing.T) {
 	})
 }
 
+// A question need not take long to show that.
+func TestZoneWhoseServersCloseBecomesDegraded(t *testing.T) {
+	inShipit(t, func(w *world, zone *zoneData) {
+		w.ask("www.shipit.dev. A")
+		time.Sleep(time.Minute)
+		w.serve(nil, "192.0.2.1", "192.0.2.2")
+		w.want("www.shipit.dev. A", ErrSilent.Error(), 0)
+		w.wantChanges("shipit.dev. ns1.shipit.dev: connection refused; ns2.shipit.dev: connection refused")
+	})
+}
+
+func TestSlowAnswerIsNoReasonToLookForTheServers(t *testing.T) {
+	inShipit(t, func(w *world, zone *zoneData) {
+		w.ask("www.shipit.dev. A")
+		time.Sleep(time.Minute)
+		w.forget()
+		w.serve(slow(400*time.Millisecond, authoritative(zone)), "192.0.2.1")
+		w.serve(dead, "192.0.2.2")
+		w.want("nothing.shipit.dev. A", "nxdomain | lack ns1.shipit.dev", 400*time.Millisecond+grace)
+		synctest.Wait()
+		w.wantLookups()
+	})
+}
+
 func TestZonesAreBounded(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.zones.Resize(3)
