@@ -148,3 +148,24 @@ func smallRecords(w *world) *wire.Reply {
 	}
 	return r
 }
+
+// Order of use is kept from when half of the room is taken on, which is long before anything is evicted.
+func TestEntryThatIsUsedOutlivesThoseThatAreNot(t *testing.T) {
+	t.Parallel()
+	l := newLRU(100*(entryOverhead+slotOverhead), slotOverhead)
+	for hash := range uint64(60) {
+		l.add(hash, &Entry{})
+	}
+	l.get(0)
+	for hash := uint64(60); hash < 140; hash++ {
+		l.add(hash, &Entry{})
+		for _, e := l.evict(); e != nil; _, e = l.evict() {
+		}
+	}
+	if l.peek(0) == nil {
+		t.Errorf("the entry that was used is gone")
+	}
+	if l.peek(1) != nil || l.peek(39) != nil {
+		t.Errorf("entries older than its use are there")
+	}
+}

@@ -50,7 +50,12 @@ func (l *lru) used() int64 { return l.bytes + l.slots*l.slot }
 // fits reports whether there is room for e once all others are gone.
 func (l *lru) fits(e *Entry) bool { return cost(e)+max(l.slots, 1)*l.slot <= l.limit }
 
+// get takes note of the entry's use, once there is a chance that the order of use will matter: as long as half
+// of the room is free, nothing is about to be evicted, and putting the entry in front costs as much as finding it.
 func (l *lru) get(hash uint64) *Entry {
+	if l.used() < l.limit/2 {
+		return l.peek(hash)
+	}
 	e, _ := l.list.Get(hash)
 	return e
 }

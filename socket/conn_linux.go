@@ -96,10 +96,11 @@ type receiver struct {
 	controls [BatchSize][controlSize]byte
 	replies  [BatchSize][controlSize]byte // ancillary data of the replies
 	bytes    []byte                       // BatchSize times a query and a reply
+	used     int                          // messages of in that the last batch has written to
 }
 
 func newReceiver(c *batchConn, handle func([]Packet)) *receiver {
-	r := &receiver{conn: c, handle: handle, bytes: make([]byte, 2*BatchSize*MaxQuery)}
+	r := &receiver{conn: c, handle: handle, bytes: make([]byte, 2*BatchSize*MaxQuery), used: BatchSize}
 	for i := range r.in {
 		r.in[i].setIovec(&r.iovecs[i], r.query(i))
 	}
@@ -115,12 +116,14 @@ func (r *receiver) reply(i int) []byte { return r.bytes[(2*i+1)*MaxQuery:][:0:Ma
 // the runtime's poller waits. The poller is edge-triggered, so the packets of an earlier edge have to be fetched
 // before that: a batch that isn't full means that they are.
 func (r *receiver) turn(fd uintptr) bool {
-	for i := range r.in {
+	for i := range r.used { // most batches are far from full
 		r.in[i].setName(&r.names[i], unix.SizeofSockaddrInet6)
 		r.in[i].setControl(r.controls[i][:])
 	}
 	n, errno := recvmmsg(fd, r.in[:])
+	r.used = n
 	if errno != 0 {
+		r.used = 1 // the kernel may have got that far
 		return errno != unix.EAGAIN // another error is told once, and packets may stand behind it
 	}
 	for i := range n {
