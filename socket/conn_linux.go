@@ -123,7 +123,7 @@ func (r *receiver) turn(fd uintptr) bool {
 	n, errno := recvmmsg(fd, r.in[:])
 	r.used = n
 	if errno != 0 {
-		r.used = 1 // the kernel may have got that far
+		r.used = 1                  // the kernel may have got that far
 		return errno != unix.EAGAIN // another error is told once, and packets may stand behind it
 	}
 	for i := range n {
