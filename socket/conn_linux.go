@@ -203,14 +203,11 @@ type sender struct {
 	name    unix.RawSockaddrInet6
 	control [controlSize]byte
 	errno   syscall.Errno
-	fn      func(fd uintptr) bool
+	fn      func(fd uintptr)
 }
 
 func (s *sender) init() {
-	s.fn = func(fd uintptr) bool {
-		_, s.errno = sendmmsg(fd, s.m[:])
-		return true
-	}
+	s.fn = func(fd uintptr) { _, s.errno = sendmmsg(fd, s.m[:]) }
 }
 
 func (c *batchConn) Send(b []byte, to Peer) error {
@@ -221,7 +218,7 @@ func (c *batchConn) Send(b []byte, to Peer) error {
 	s.m[0].setName(&s.name, toRaw(&s.name, to))
 	s.m[0].setControl(putSource(s.control[:0], to))
 	s.errno = 0
-	if err := c.raw.Write(s.fn); err != nil {
+	if err := c.raw.Control(s.fn); err != nil { // Write is for those who wait
 		return err
 	}
 	if s.errno != 0 {
