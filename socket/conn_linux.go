@@ -198,31 +198,41 @@ func sendAll(fd uintptr, m []mmsghdr) {
 
 // sender is what Send works with.
 type sender struct {
-	m       [1]mmsghdr
+	b       []byte
+	m       [1]mmsghdr // for a reply that names its source
 	iovec   unix.Iovec
 	name    unix.RawSockaddrInet6
+	size    uint32 // of name
 	control [controlSize]byte
 	errno   syscall.Errno
 	fn      func(fd uintptr)
 }
 
 func (s *sender) init() {
-	s.fn = func(fd uintptr) { _, s.errno = sendmmsg(fd, s.m[:]) }
+	s.fn = func(fd uintptr) {
+		if c := s.m[0].hdr.Control; c != nil {
+			_, s.errno = sendmmsg(fd, s.m[:])
+			return
+		}
+		s.errno = sendtoName(fd, s.b, &s.name, s.size) // less for the kernel to fetch
+	}
 }
 
 func (c *batchConn) Send(b []byte, to Peer) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := &c.sender
+	s.b, s.size = b, toRaw(&s.name, to)
 	s.m[0].setIovec(&s.iovec, b)
-	s.m[0].setName(&s.name, toRaw(&s.name, to))
+	s.m[0].setName(&s.name, s.size)
 	s.m[0].setControl(putSource(s.control[:0], to))
 	s.errno = 0
 	if err := c.raw.Control(s.fn); err != nil { // Write is for those who wait
 		return err
 	}
+	s.b = nil
 	if s.errno != 0 {
-		return os.NewSyscallError("sendmmsg", s.errno)
+		return os.NewSyscallError("send", s.errno)
 	}
 	return nil
 }

@@ -49,6 +49,12 @@ func sendmmsg(fd uintptr, m []mmsghdr) (int, syscall.Errno) {
 	return int(n), errno
 }
 
+// sendtoName sends b, which must not be empty, to the address in the first size bytes of name.
+func sendtoName(fd uintptr, b []byte, name *unix.RawSockaddrInet6, size uint32) syscall.Errno {
+	_, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, uintptr(unsafe.Pointer(name)), uintptr(size))
+	return errno
+}
+
 // sendto sends b, which must not be empty, on a connected socket.
 func sendto(fd int, b []byte) syscall.Errno {
 	_, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
