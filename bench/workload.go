@@ -48,7 +48,7 @@ const (
 
 	// denialsLast is how long a load on denials goes on before it is measured. notyet believes a new denial for a second,
 	// and one that is confirmed for twice as long; after this they last until the measurement is over.
-	denialsLast = 17 * time.Second
+	denialsLast = 20 * time.Second
 )
 
 // served are the columns of workloads that are a load.
