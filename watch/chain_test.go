@@ -110,3 +110,15 @@ func TestChainIsFollowedForEightLinks(t *testing.T) {
 		}
 	})
 }
+
+func TestUpstreamsDenialOfAKnownTargetIsOverruledAndTheChainIsThereOnce(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		b := newBed(t, defaults)
+		b.publish("target.shipit.dev. A", "1 A 192.0.2.7")
+		b.want("target.shipit.dev. A", yes)
+		time.Sleep(2 * time.Second)
+		b.publish("alias.shipit.dev. CNAME", "target.shipit.dev.")
+		b.want("alias.shipit.dev. A", "NOERROR CNAME target.shipit.dev. A 192.0.2.7")
+	})
+}

@@ -184,7 +184,7 @@ func (j *job) overrule(ctx context.Context, name string, denial finding) (f find
 		denial.note, denial.stands = "the upstream's denial is not of "+a.Zone, true
 		return denial, ""
 	}
-	j.chain = append(j.chain, m.Answer...) // what leads to the denied name
+	j.chain = m.Answer // all that leads to the denied name
 	j.overruled = true
 	return j.take(a)
 }

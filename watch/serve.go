@@ -103,15 +103,8 @@ func (p *pending) ask(ctx context.Context, key cache.Key, behind bool) finding {
 	}
 	s.mu.Unlock()
 	if other != nil {
-		if other.do == key.DO && other.cd == key.CD {
-			select {
-			case <-other.done:
-			case <-ctx.Done():
-			}
-			if f := other.finding; f.reply != nil {
-				f.shared = true
-				return f
-			}
+		if f, ok := other.join(ctx, key); ok {
+			return f
 		}
 		return j.find(ctx)
 	}
@@ -123,6 +116,21 @@ func (p *pending) ask(ctx context.Context, key cache.Key, behind bool) finding {
 	s.mu.Unlock()
 	close(mine.done)
 	return mine.finding
+}
+
+// join waits for what the flight finds out, if that is the answer to key. It returns false when there is none to be had.
+func (fl *flight) join(ctx context.Context, key cache.Key) (f finding, ok bool) {
+	if fl.do != key.DO || fl.cd != key.CD {
+		return finding{}, false
+	}
+	select {
+	case <-fl.done:
+	case <-ctx.Done():
+		return finding{}, false
+	}
+	f = fl.finding
+	f.shared = true
+	return f, f.reply != nil
 }
 
 // private asks the upstream about a name that has been pending for upstream_after: it may be one that only the upstream knows.
