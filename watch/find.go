@@ -167,6 +167,9 @@ func (j *job) overrule(ctx context.Context, name string, denial finding) (f find
 		denial.note, denial.degraded = heard.note, heard.degraded
 		return denial, ""
 	}
+	if !denial.reply.SOA {
+		denial.reply = j.bounded(denial.reply, m, a.SOA)
+	}
 	id := j.set.id(name, j.key.Type)
 	known := j.set.known.has(id, time.Now())
 	yes := a.Kind == wire.Positive || a.Target != ""
@@ -187,6 +190,16 @@ func (j *job) overrule(ctx context.Context, name string, denial finding) (f find
 	j.chain = m.Answer // all that leads to the denied name
 	j.overruled = true
 	return j.take(a)
+}
+
+// bounded is a denial of the upstream's without SOA, with that of the zone, so that caches below forget it soon.
+func (j *job) bounded(denial *wire.Reply, m *dns.Msg, soa *dns.SOA) *wire.Reply {
+	r, err := compose(j.qname, j.key.Type, nil, withSOA(m, soa))
+	if err != nil {
+		return denial
+	}
+	r.EDE = denial.EDE
+	return r
 }
 
 // policy reports whether an extended error says that the answer was not the zone's: blocked, censored, filtered or prohibited

@@ -43,7 +43,8 @@ type bed struct {
 	own      [3]map[string]string // by server: question as in "www.shipit.dev. A" → records, or "NXDOMAIN"; none: NXDOMAIN, NODATA if the name has others
 	ownErr   error                // of asking the servers
 	ownDelay time.Duration
-	above    func(question string) string // what the upstream says: records, NXDOMAIN, NODATA, SERVFAIL, BLOCKED, FOREIGN, CHAIN
+	bare     bool                         // denials of the servers have no SOA
+	above    func(question string) string // what the upstream says: records, NXDOMAIN, NODATA, SERVFAIL, BLOCKED, FOREIGN, BARE, CHAIN
 	asked    []string                     // of the servers, as in "0s www.shipit.dev. A"
 	forward  []string                     // of the upstream
 }
@@ -165,7 +166,9 @@ func (b *bed) answer(has map[string]string, name string, qtype uint16) *authorit
 			a.Kind, m.Rcode = wire.NODATA, dns.RcodeSuccess
 		}
 	}
-	m.Ns = []dns.RR{mustRR(zoneSOA)}
+	if !b.bare {
+		m.Ns = []dns.RR{mustRR(zoneSOA)}
+	}
 	return a
 }
 
@@ -184,10 +187,12 @@ func (b *bed) ask0(k cache.Key, done func(*wire.Reply, []byte)) {
 	case "SERVFAIL":
 		done(nil, wire.AppendEDE(nil, dns.ExtendedErrorCodeDNSBogus, "bogus"))
 		return
-	case "NXDOMAIN", "BLOCKED", "FOREIGN":
+	case "NXDOMAIN", "BLOCKED", "FOREIGN", "BARE":
 		m.Rcode = dns.RcodeNameError
 		m.Ns = []dns.RR{mustRR(zoneSOA)}
 		switch says {
+		case "BARE":
+			m.Ns = nil
 		case "FOREIGN":
 			m.Ns = []dns.RR{mustRR("blocked.example. 60 SOA a. b. 1 2 3 4 60")}
 		case "BLOCKED":

@@ -4,7 +4,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"notyet/authority"
+	"notyet/cache"
 )
 
 const (
@@ -259,4 +262,26 @@ func TestPendingNameIsNotAskedAtTheUpstreamWhenItsServersAreSilent(t *testing.T)
 		b.want(web, noIP)
 		b.wantAsked("0s "+web+", 3s "+web, "")
 	})
+}
+
+// Some caches below keep a denial without SOA very long.
+func TestDenialWithoutSOAGetsTheZonesForTwoSeconds(t *testing.T) {
+	t.Parallel()
+	for _, verify := range []Verify{Before, After} {
+		inBubble(t, func(t *testing.T) {
+			options := defaults
+			options.Verify = verify
+			b := newBed(t, options)
+			b.bare = true
+			b.upstream(constant("BARE"))
+			q, asked := b.question(web)
+			done := make(chan []dns.RR, 1)
+			q.Done = func(e *cache.Entry) { done <- b.message(e, &asked).Ns }
+			b.Serve(q)
+			ns := <-done
+			if len(ns) != 1 || ns[0].Header().Rrtype != dns.TypeSOA || ns[0].Header().Ttl > soaTTL {
+				t.Errorf("verify %v: got authority section %v, want the zone's SOA with a TTL of at most %d", verify, ns, soaTTL)
+			}
+		})
+	}
 }
