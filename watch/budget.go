@@ -50,6 +50,11 @@ func (b *budget) soon(ctx context.Context, pending bool) bool {
 	}
 }
 
+// spent reports whether a question that is not pending would have to wait for longer than maxTurn.
+func (b *budget) spent() bool {
+	return 1-b.open.Tokens() > float64(b.open.Limit())*maxTurn.Seconds()
+}
+
 // turn asks the budget on behalf of one question. The first server may wait for its turn; the others are only asked
 // if they need not.
 type turn struct {

@@ -118,6 +118,9 @@ func (j *job) ask(ctx context.Context, name string) (*authority.Answer, error) {
 	return a, err
 }
 
+// spent is the note of a finding that the budget left no query for.
+const spent = "queries_per_second is used up"
+
 // unheard is a finding without an answer of the zone's own servers.
 func unheard(err error) finding {
 	var degraded authority.Degraded
@@ -126,7 +129,7 @@ func unheard(err error) finding {
 	case errors.As(err, &degraded):
 		f.degraded = true
 	case errors.Is(err, authority.ErrBudget):
-		f.note = "queries_per_second is used up"
+		f.note = spent
 	}
 	return f
 }
@@ -225,9 +228,7 @@ func (j *job) upstream(ctx context.Context, name string, f finding) finding {
 	k := j.set.config.Cache.Key(nil, wireName, j.key.Type, j.key.DO, j.key.CD)
 	up := j.set.forward(ctx, k)
 	f.reply, f.ede = up.reply, up.ede
-	if f.positive() && j.set.known.upstreamHas(j.set.id(name, j.key.Type), time.Now()) {
-		j.watch.agree()
-	}
+	j.set.upstreamSaid(j.watch, j.set.id(name, j.key.Type), f)
 	if f.reply == nil || len(j.chain) == 0 {
 		return f
 	}
@@ -240,6 +241,13 @@ func (j *job) upstream(ctx context.Context, name string, f finding) finding {
 	}
 	f.reply.EDE = up.reply.EDE
 	return f
+}
+
+// upstreamSaid notes what the upstream made of the question with the id.
+func (s *Set) upstreamSaid(w *Watch, id uint64, f finding) {
+	if f.positive() && s.known.upstreamHas(id, time.Now()) {
+		w.agree()
+	}
 }
 
 // said is what the upstream made of a question.

@@ -94,6 +94,14 @@ func (s *Set) isPending(w *Watch, c client) *pending {
 	return p
 }
 
+// hasPending reports whether the question is pending.
+func (s *Set) hasPending(key cache.Key) bool {
+	q := question{wire.String(key.Name), key.Type}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.pending.Contains(q)
+}
+
 // deny notes a denial of a question that a client asked, or that is pending, and returns its record; nil: it is not one that is
 // worth asking again before its time.
 func (s *Set) deny(w *Watch, key cache.Key, f finding, started time.Time, worth bool) *pending {

@@ -23,7 +23,11 @@ func (s *Set) serve(c client) {
 	p := s.isPending(w, c)
 	ctx, cancel := context.WithTimeout(s.ctx, timeout)
 	defer cancel()
-	f := s.look(ctx, w, p, c)
+	s.answer(ctx, w, c, s.look(ctx, w, p, c))
+}
+
+// answer gives a client what was found, and keeps it.
+func (s *Set) answer(ctx context.Context, w *Watch, c client, f finding) {
 	switch {
 	case f.positive():
 		e, was := s.admit(w, c.key, f, "query")
@@ -34,6 +38,32 @@ func (s *Set) serve(c client) {
 	default:
 		c.Done(s.neither(c.key, f))
 	}
+}
+
+// servePassed answers a question that nobody waits for yet and that there is no turn for soon, as the upstream does. Such
+// questions come in floods: no goroutine is spent on them. It returns false when the question is none of those.
+func (s *Set) servePassed(c client) bool {
+	w := s.Find(c.key.Name)
+	if w == nil || w.options.Verify != Before || !w.budget.spent() || w.isPrivate(c.started) {
+		return false
+	}
+	id := s.config.Cache.Key(nil, c.key.Name, c.key.Type, false, false).Hash()
+	if s.known.has(id, c.started) || s.hasPending(c.key) {
+		return false
+	}
+	w.meter.authority("over_budget")
+	s.config.Forward(c.key, func(r *wire.Reply, ede []byte) {
+		f := finding{ede: ede, note: spent, do: c.key.DO, cd: c.key.CD}
+		if r != nil {
+			f.reply = r.Clone()
+		}
+		s.upstreamSaid(w, id, f)
+		if f.negative() && w.options.Hold > 0 && s.start(func() { s.answer(s.ctx, w, c, f) }) {
+			return
+		}
+		s.answer(s.ctx, w, c, f)
+	})
+	return true
 }
 
 func (s *Set) serveUnwatched(c client) {

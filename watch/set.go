@@ -156,7 +156,8 @@ type Question struct {
 func (s *Set) Serve(q Question) {
 	key := q.Key
 	key.Name = bytes.Clone(key.Name) // for what is done once it is answered
-	if !s.start(func() { s.serve(client{q, key, time.Now()}) }) {
+	c := client{q, key, time.Now()}
+	if !s.servePassed(c) && !s.start(func() { s.serve(c) }) {
 		q.Done(cache.Failure(q.Key, wire.AppendEDE(nil, dns.ExtendedErrorCodeOther, "notyet: stopping")))
 	}
 }
