@@ -24,7 +24,7 @@ import (
 // newUpstream makes a real upstream, which is closed when the test ends.
 func newUpstream(t testing.TB, addr netip.AddrPort, tcp bool) *upstream.Upstream {
 	t.Helper()
-	group, err := socket.NewGroup()
+	group, err := socket.NewGroup(nil)
 	if err != nil {
 		t.Fatalf("NewGroup: %v", err)
 	}

@@ -46,7 +46,7 @@ func (s *Server) bind(ctx context.Context, addr netip.AddrPort) error {
 func (s *Server) bindUDP(ctx context.Context, addr netip.AddrPort) ([]socket.Conn, error) {
 	shared := s.config.ReusePort
 	if !shared {
-		alone, err := socket.Listen(ctx, addr, false)
+		alone, err := socket.Listen(ctx, addr, false, s.config.Replies)
 		if err != nil || s.config.Readers == 1 {
 			return []socket.Conn{alone}, err
 		}
@@ -57,7 +57,7 @@ func (s *Server) bindUDP(ctx context.Context, addr netip.AddrPort) ([]socket.Con
 	}
 	var conns []socket.Conn
 	for range s.config.Readers {
-		c, err := socket.Listen(ctx, addr, true)
+		c, err := socket.Listen(ctx, addr, true, s.config.Replies)
 		if err != nil {
 			closeConns(conns)
 			return nil, err

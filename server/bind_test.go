@@ -35,7 +35,7 @@ func taken(t *testing.T, proto string, shared bool) netip.AddrPort {
 	t.Helper()
 	addr := ownAddr()
 	if proto == "udp" {
-		c, err := socket.Listen(t.Context(), addr, shared)
+		c, err := socket.Listen(t.Context(), addr, shared, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -117,7 +117,7 @@ func TestAddressThatCannotBeBound(t *testing.T) {
 			again := open(t, bindOn(before))
 			again.Close()
 			if strings.Contains(tt.name, "TCP") {
-				c, err := socket.Listen(t.Context(), addr, false)
+				c, err := socket.Listen(t.Context(), addr, false, nil)
 				if err != nil {
 					t.Fatalf("UDP of the address whose TCP is taken: %v", err)
 				}

@@ -28,6 +28,8 @@ type Config struct {
 	Listen []netip.AddrPort
 	// ReusePort lets other processes bind the same addresses.
 	ReusePort bool
+	// Replies is the batch that the replies to misses go with; nil: each goes by itself.
+	Replies *socket.Batch
 	// Readers is how many sockets each address gets where the kernel spreads clients over them; 0: GOMAXPROCS.
 	Readers int
 	Cache   *cache.Cache

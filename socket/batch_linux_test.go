@@ -38,7 +38,7 @@ func TestDropsCountsWhatTheBufferDidNotTake(t *testing.T) {
 
 func bind(t *testing.T) *batchConn {
 	t.Helper()
-	c, err := Listen(t.Context(), netip.MustParseAddrPort("127.0.0.1:0"), false)
+	c, err := Listen(t.Context(), netip.MustParseAddrPort("127.0.0.1:0"), false, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestReceivingAndAnsweringDoesNotAllocate(t *testing.T) {
 		if wildcard {
 			addr = netip.MustParseAddrPort("0.0.0.0:0")
 		}
-		conn, err := Listen(t.Context(), addr, false)
+		conn, err := Listen(t.Context(), addr, false, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -273,7 +273,7 @@ func TestStoppedSocketLeavesItsClientsToTheOthers(t *testing.T) {
 			}
 			var sharing []Conn
 			for i := range 3 {
-				c, err := Listen(t.Context(), bound, true)
+				c, err := Listen(t.Context(), bound, true, nil)
 				if err != nil {
 					t.Fatalf("bind %v: %v", bound, err)
 				}

@@ -27,17 +27,17 @@ type batchConn struct {
 	wildcard bool
 	drops    atomic.Uint32 // the kernel's counter, as the last packet brought it
 
-	mu     sync.Mutex // guards sender
-	sender sender
+	mu     sync.Mutex // guards outbox
+	outbox outbox
 }
 
-func newConn(c *net.UDPConn, wildcard bool) (Conn, error) {
+func newConn(c *net.UDPConn, wildcard bool, batch *Batch) (Conn, error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
 	b := &batchConn{conn: c, raw: raw, wildcard: wildcard}
-	b.sender.init()
+	b.outbox.init(batch, b)
 	return b, nil
 }
 
@@ -182,57 +182,45 @@ func (r *receiver) answer(fd uintptr, n int) {
 	sendAll(fd, send)
 }
 
-// sendAll sends the messages. One that can't be sent (the client's port is unreachable, the buffer is full) is left out.
-func sendAll(fd uintptr, m []mmsghdr) {
+// sendAll sends the messages and returns the last error. One that can't be sent (the client's port is unreachable) is left
+// out; when the buffer is full the rest is.
+func sendAll(fd uintptr, m []mmsghdr) (last syscall.Errno) {
 	for len(m) > 0 {
 		n, errno := sendmmsg(fd, m)
-		if errno == unix.EAGAIN {
-			return
-		}
 		if errno != 0 {
-			n = 1
+			n, last = 1, errno
+		}
+		if errno == unix.EAGAIN {
+			break
 		}
 		m = m[n:]
 	}
+	return last
 }
 
-// sender is what Send works with.
-type sender struct {
-	b       []byte
-	m       [1]mmsghdr // for a reply that names its source
-	iovec   unix.Iovec
-	name    unix.RawSockaddrInet6
-	size    uint32 // of name
-	control [controlSize]byte
-	errno   syscall.Errno
-	fn      func(fd uintptr)
-}
-
-func (s *sender) init() {
-	s.fn = func(fd uintptr) {
-		if c := s.m[0].hdr.Control; c != nil {
-			_, s.errno = sendmmsg(fd, s.m[:])
-			return
-		}
-		s.errno = sendtoName(fd, s.b, &s.name, s.size) // less for the kernel to fetch
-	}
-}
-
+// Send sends at the end of the batch's turn, if one is under way.
 func (c *batchConn) Send(b []byte, to Peer) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	s := &c.sender
-	s.b, s.size = b, toRaw(&s.name, to)
-	s.m[0].setIovec(&s.iovec, b)
-	s.m[0].setName(&s.name, s.size)
-	s.m[0].setControl(putSource(s.control[:0], to))
-	s.errno = 0
-	if err := c.raw.Control(s.fn); err != nil { // Write is for those who wait
+	if c.outbox.add(b, to) {
+		return nil
+	}
+	return c.flushLocked()
+}
+
+func (c *batchConn) flush() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_ = c.flushLocked() // lost, as packets may be
+}
+
+func (c *batchConn) flushLocked() error {
+	defer c.outbox.clear()
+	if err := c.raw.Control(c.outbox.send); err != nil { // Write is for those who wait
 		return err
 	}
-	s.b = nil
-	if s.errno != 0 {
-		return os.NewSyscallError("send", s.errno)
+	if errno := c.outbox.errno; errno != 0 {
+		return os.NewSyscallError("send", errno)
 	}
 	return nil
 }
@@ -260,7 +248,11 @@ func loopback(family netip.Addr) netip.Addr {
 	return netip.IPv6Loopback()
 }
 
-func (c *batchConn) Close() error { return c.conn.Close() }
+func (c *batchConn) Close() error {
+	c.outbox.batch.remove(c)
+	c.flush()
+	return c.conn.Close()
+}
 
 func (c *batchConn) LocalAddr() netip.AddrPort { return addrPort(c.conn.LocalAddr()) }
 

@@ -18,7 +18,8 @@ var implementations = []struct {
 	name string
 	make func(*net.UDPConn, bool) (Conn, error)
 }{
-	{"native", newConn},
+	{"native", func(c *net.UDPConn, wildcard bool) (Conn, error) { return newConn(c, wildcard, nil) }},
+	{"native with a batch", func(c *net.UDPConn, wildcard bool) (Conn, error) { return newConn(c, wildcard, new(Batch)) }},
 	{"plain", newPlainConn},
 }
 

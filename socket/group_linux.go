@@ -20,11 +20,12 @@ type Group struct {
 	readers []*groupReader
 }
 
-// NewGroup makes an empty group. Run has to be called for anything to be received.
-func NewGroup() (*Group, error) {
+// NewGroup makes an empty group, whose turns the packets of batch wait for; nil: none do. Run has to be called for anything to
+// be received.
+func NewGroup(batch *Batch) (*Group, error) {
 	g := &Group{}
 	for range runtime.GOMAXPROCS(0) {
-		r, err := newGroupReader()
+		r, err := newGroupReader(batch)
 		if err != nil {
 			g.closeAll()
 			return nil, err
@@ -157,8 +158,9 @@ func (s *Connected) LocalAddr() netip.AddrPort {
 // groupReader waits for its sockets with an epoll instance of its own, which the runtime's poller in turn
 // waits for: a goroutine for all of them, and none of Go's per-descriptor work.
 type groupReader struct {
-	file *os.File // the epoll instance
-	raw  syscall.RawConn
+	file  *os.File // the epoll instance
+	raw   syscall.RawConn
+	batch *Batch
 
 	mu      sync.Mutex
 	sockets map[uint64]*Connected // by id
@@ -171,7 +173,7 @@ type groupReader struct {
 	bytes   []byte
 }
 
-func newGroupReader() (*groupReader, error) {
+func newGroupReader(batch *Batch) (*groupReader, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
@@ -182,6 +184,7 @@ func newGroupReader() (*groupReader, error) {
 	}
 	r := &groupReader{
 		file:    os.NewFile(uintptr(fd), "epoll"),
+		batch:   batch,
 		sockets: make(map[uint64]*Connected),
 		bytes:   make([]byte, replyBatch*MaxReply),
 	}
@@ -240,6 +243,8 @@ func (r *groupReader) turn(epfd uintptr) bool {
 		return false
 	}
 	more := n == len(r.events)
+	r.batch.begin()
+	defer r.batch.end()
 	for _, event := range r.events[:n] {
 		if s := r.socket(uint64(uint32(event.Fd)) | uint64(uint32(event.Pad))<<32); s != nil && r.take(s) {
 			more = true

@@ -25,12 +25,12 @@ func openFiles(t *testing.T) int {
 func TestNoDescriptorIsLeft(t *testing.T) {
 	addr := netip.MustParseAddrPort("127.0.0.1:0")
 	use := func() {
-		g, err := NewGroup()
+		g, err := NewGroup(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		end := run(t, g)
-		c, err := Listen(t.Context(), addr, true)
+		c, err := Listen(t.Context(), addr, true, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -63,7 +63,7 @@ func TestNoDescriptorIsLeft(t *testing.T) {
 		}
 		c.Close()
 		ended()
-		if _, err := Listen(t.Context(), netip.MustParseAddrPort("192.0.2.1:53"), false); err == nil {
+		if _, err := Listen(t.Context(), netip.MustParseAddrPort("192.0.2.1:53"), false, nil); err == nil {
 			t.Error("Listen on 192.0.2.1: got no error")
 		}
 	}
@@ -77,7 +77,7 @@ func TestNoDescriptorIsLeft(t *testing.T) {
 
 func TestPacketsBehindAnErrorAreReceived(t *testing.T) {
 	t.Parallel()
-	g, err := NewGroup()
+	g, err := NewGroup(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func reconnect(t *testing.T, c *net.UDPConn, to netip.AddrPort) {
 func TestTurnsLeaveNothingBehind(t *testing.T) {
 	t.Parallel()
 	const sockets, each = 3*BatchSize + 1, 2*replyBatch + 1
-	g, err := NewGroup()
+	g, err := NewGroup(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ func TestTurnsLeaveNothingBehind(t *testing.T) {
 
 func TestSendIsNotHeldUpByTheErrorOfAnEarlierPacket(t *testing.T) {
 	t.Parallel()
-	g, err := NewGroup()
+	g, err := NewGroup(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ type Group struct {
 }
 
 // NewGroup makes an empty group. Run has to be called, or what Dial started stays.
-func NewGroup() (*Group, error) { return &Group{sockets: make(map[*Connected]struct{})}, nil }
+func NewGroup(*Batch) (*Group, error) { return &Group{sockets: make(map[*Connected]struct{})}, nil }
 
 // Run waits until ctx ends and closes the group's sockets.
 func (g *Group) Run(ctx context.Context) {

@@ -16,7 +16,7 @@ import (
 // newGroup makes a group that runs until the test ends.
 func newGroup(t *testing.T) *Group {
 	t.Helper()
-	g, err := NewGroup()
+	g, err := NewGroup(nil)
 	if err != nil {
 		t.Fatalf("NewGroup: %v", err)
 	}
@@ -81,7 +81,7 @@ func next(t *testing.T, ch <-chan arrival) arrival {
 // newEcho opens a socket that answers every packet with itself.
 func newEcho(t *testing.T, addr string) netip.AddrPort {
 	t.Helper()
-	c, err := Listen(t.Context(), netip.MustParseAddrPort(addr), false)
+	c, err := Listen(t.Context(), netip.MustParseAddrPort(addr), false, nil)
 	if err != nil {
 		t.Fatalf("listen on %s: %v", addr, err)
 	}
@@ -294,7 +294,7 @@ func TestNoPacketIsForgottenUnderLoad(t *testing.T) {
 
 func TestRunEndsWithItsContextAndSocketsAreDeafThen(t *testing.T) {
 	t.Parallel()
-	g, err := NewGroup()
+	g, err := NewGroup(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -320,7 +320,7 @@ func TestRunEndsWithItsContextAndSocketsAreDeafThen(t *testing.T) {
 
 func TestRunEndsUnderLoad(t *testing.T) {
 	t.Parallel()
-	g, err := NewGroup()
+	g, err := NewGroup(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

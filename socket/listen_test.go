@@ -14,7 +14,7 @@ func TestIPv6WildcardLeavesIPv4ToOthers(t *testing.T) {
 	t.Parallel()
 	eachConn(t, "[::]:0", func(t *testing.T, c Conn) {
 		port := c.LocalAddr().Port()
-		v4, err := Listen(t.Context(), netip.AddrPortFrom(netip.IPv4Unspecified(), port), false)
+		v4, err := Listen(t.Context(), netip.AddrPortFrom(netip.IPv4Unspecified(), port), false, nil)
 		if err != nil {
 			t.Fatalf("bind 0.0.0.0:%d beside [::]:%d: %v", port, port, err)
 		}
@@ -46,12 +46,12 @@ func TestPortIsBoundOnceUnlessShared(t *testing.T) {
 				t.Skip("ports can't be shared here")
 			}
 			any := netip.MustParseAddrPort("127.0.0.1:0")
-			udp, err := Listen(t.Context(), any, tt.first)
+			udp, err := Listen(t.Context(), any, tt.first, nil)
 			if err != nil {
 				t.Fatalf("bind UDP: %v", err)
 			}
 			defer udp.Close()
-			second, err := Listen(t.Context(), udp.LocalAddr(), tt.second)
+			second, err := Listen(t.Context(), udp.LocalAddr(), tt.second, nil)
 			if !errors.Is(err, tt.want) {
 				t.Errorf("UDP: got %v, want %v", err, tt.want)
 			}
@@ -95,7 +95,7 @@ func TestIPv6WildcardOverTCPLeavesIPv4ToOthers(t *testing.T) {
 func TestListenSaysWhatIsWrongWithAnAddress(t *testing.T) {
 	t.Parallel()
 	addr := netip.MustParseAddrPort("192.0.2.1:0") // TEST-NET-1 is on no interface
-	if c, err := Listen(t.Context(), addr, false); err == nil {
+	if c, err := Listen(t.Context(), addr, false, nil); err == nil {
 		c.Close()
 		t.Errorf("Listen %v: got no error", addr)
 	} else if runtime.GOOS == "linux" && !errors.Is(err, os.NewSyscallError("bind", syscall.EADDRNOTAVAIL)) && !errors.Is(err, syscall.EADDRNOTAVAIL) {

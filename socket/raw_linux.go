@@ -45,14 +45,12 @@ func recvmmsg(fd uintptr, m []mmsghdr) (int, syscall.Errno) {
 
 // sendmmsg sends up to len(m) packets, as many as the socket's buffer takes.
 func sendmmsg(fd uintptr, m []mmsghdr) (int, syscall.Errno) {
+	if h := &m[0].hdr; len(m) == 1 && h.Control == nil { // less for the kernel to fetch
+		_, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(h.Iov.Base)), uintptr(h.Iov.Len), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, uintptr(unsafe.Pointer(h.Name)), uintptr(h.Namelen))
+		return 1, errno
+	}
 	n, _, errno := syscall.RawSyscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&m[0])), uintptr(len(m)), unix.MSG_DONTWAIT, 0, 0)
 	return int(n), errno
-}
-
-// sendtoName sends b, which must not be empty, to the address in the first size bytes of name.
-func sendtoName(fd uintptr, b []byte, name *unix.RawSockaddrInet6, size uint32) syscall.Errno {
-	_, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, fd, uintptr(unsafe.Pointer(&b[0])), uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, uintptr(unsafe.Pointer(name)), uintptr(size))
-	return errno
 }
 
 // sendto sends b, which must not be empty, on a connected socket.

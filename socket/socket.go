@@ -38,7 +38,7 @@ type Conn interface {
 	// Serve hands the packets that arrive to handle, at most BatchSize at a time, until Stop or
 	// Close; then it returns nil.
 	Serve(handle func([]Packet)) error
-	// Send sends one packet without waiting: when the socket's buffer is full it is lost, as packets may be.
+	// Send sends one packet, a copy of b, without waiting: when the socket's buffer is full it is lost, as packets may be.
 	Send(b []byte, to Peer) error
 	// Stop ends Serve; Send goes on.
 	Stop()
@@ -50,13 +50,13 @@ type Conn interface {
 }
 
 // Listen binds addr; an IPv6 wildcard takes IPv6 only. With shared others may bind the same address too (SO_REUSEPORT), and
-// the kernel spreads the clients over them.
-func Listen(ctx context.Context, addr netip.AddrPort, shared bool) (Conn, error) {
+// the kernel spreads the clients over them. Packets that are sent wait for the turns of batch; nil: they don't.
+func Listen(ctx context.Context, addr netip.AddrPort, shared bool, batch *Batch) (Conn, error) {
 	c, err := listen(ctx, addr, shared)
 	if err != nil {
 		return nil, err
 	}
-	return newConn(c, addr.Addr().IsUnspecified())
+	return newConn(c, addr.Addr().IsUnspecified(), batch)
 }
 
 func listen(ctx context.Context, addr netip.AddrPort, shared bool) (*net.UDPConn, error) {

@@ -38,7 +38,7 @@ type under struct {
 // newUnder runs until the test ends.
 func newUnder(t testing.TB) under {
 	t.Helper()
-	g, err := socket.NewGroup()
+	g, err := socket.NewGroup(nil)
 	if err != nil {
 		t.Fatalf("NewGroup: %v", err)
 	}

@@ -36,7 +36,7 @@ func serve(ctx context.Context, at string) error {
 	if err != nil {
 		return err
 	}
-	conn, err := socket.Listen(ctx, addr, false)
+	conn, err := socket.Listen(ctx, addr, false, nil)
 	if err != nil {
 		return err
 	}

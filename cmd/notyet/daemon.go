@@ -81,7 +81,8 @@ func build(ctx context.Context, cfg config.Config, handler slog.Handler) (*daemo
 }
 
 func (d *daemon) open(ctx context.Context, cfg config.Config) (err error) {
-	if d.group, err = socket.NewGroup(); err != nil {
+	replies := new(socket.Batch)
+	if d.group, err = socket.NewGroup(replies); err != nil {
 		return err
 	}
 	start := time.Now()
@@ -100,7 +101,7 @@ func (d *daemon) open(ctx context.Context, cfg config.Config) (err error) {
 	})
 	host, _ := os.Hostname() // without one, id.server is REFUSED
 	d.server, err = server.New(ctx, server.Config{
-		Listen: cfg.Listen, ReusePort: cfg.ReusePort,
+		Listen: cfg.Listen, ReusePort: cfg.ReusePort, Replies: replies,
 		Cache: answers, Resolve: d.resolver.Serve, Notify: d.watching.Notified, Allow: prefixes(cfg.Allow),
 		Version: version(), ID: host,
 		QueryLog: queryLogs[cfg.QueryLog], Log: d.log,
