@@ -16,12 +16,16 @@ type Config struct {
 	Listen    []netip.AddrPort // each UDP and TCP, at least one; port 0 is any free port
 	Upstreams []Upstream       // in order of preference, 1 to 64
 	Policy    Policy
-	ReusePort bool    // share the listen addresses with other processes
-	Routes    []Route // zones with upstreams of their own; the longest match wins
+	ReusePort bool             // share the listen addresses with other processes
+	Routes    []Route          // zones with upstreams of their own; the longest match wins
+	Bootstrap []netip.AddrPort // DNS servers that know the addresses of upstreams given by name; empty: those of /etc/resolv.conf
+	TLSCA     string           // file with the roots (PEM) that upstreams over TLS are checked against; empty: the system's
+	TLSPins   []Pin            // keys that upstreams over TLS must have
 	Cache     Cache
 	Watch     []Watch // names that may not exist yet; the longest match wins, at most 1,000
 	Notify    Notify
 	Allow     []Clients // who is answered; others are REFUSED
+	RateLimit int       // UDP queries a second that the clients of one prefix may send; zero is no limit
 	Admin     string    // IP:port, localhost:port or unix:///path; empty is off
 	Log       slog.Level
 	LogFormat LogFormat
@@ -33,6 +37,8 @@ type Cache struct {
 	Memory         int64         // bytes for answers, keys and bookkeeping
 	MaxTTL         time.Duration // longest life of a positive answer; whole seconds
 	MaxNegativeTTL time.Duration // longest life of a negative answer; whole seconds, zero keeps none
+	Stale          time.Duration // how long past its TTL a positive answer may stand in; whole seconds, zero is never
+	Snapshot       string        // file that the cache is kept in over a restart; empty is none
 }
 
 // Policy says which of several upstreams is asked first.
@@ -71,6 +77,7 @@ func Default() Config {
 			Memory:         64 << 20,
 			MaxTTL:         24 * time.Hour,
 			MaxNegativeTTL: 15 * time.Minute,
+			Stale:          time.Hour,
 		},
 		Allow:     []Clients{loopback, private},
 		Admin:     "127.0.0.1:8053",

@@ -18,10 +18,14 @@ func configKeys(c *Config) mapping {
 		"policy":     scalar(&c.Policy, oneOf(Sequential, Random)),
 		"reuse_port": scalar(&c.ReusePort, parseBool),
 		"routes":     listOf(&c.Routes, route),
+		"bootstrap":  list(&c.Bootstrap, parseBootstrap),
+		"tls_ca":     scalar(&c.TLSCA, parseFile),
+		"tls_pins":   list(&c.TLSPins, parsePin),
 		"cache":      cacheKeys(&c.Cache).read,
 		"watch":      listOf(&c.Watch, watch),
 		"notify":     notify(&c.Notify),
 		"allow":      list(&c.Allow, ParseClients),
+		"rate_limit": scalar(&c.RateLimit, parseRateLimit),
 		"admin":      scalar(&c.Admin, ParseAdmin),
 		"log":        scalar(&c.Log, ParseLevel),
 		"log_format": scalar(&c.LogFormat, ParseLogFormat),
@@ -34,6 +38,8 @@ func cacheKeys(c *Cache) mapping {
 		"memory":           scalar(&c.Memory, parseMemory),
 		"max_ttl":          scalar(&c.MaxTTL, parseMaxTTL),
 		"max_negative_ttl": scalar(&c.MaxNegativeTTL, parseMaxNegativeTTL),
+		"stale":            scalar(&c.Stale, parseStale),
+		"snapshot":         scalar(&c.Snapshot, parseFile),
 	}
 }
 

@@ -4,9 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // The parse functions of this package read the text of one value. Their error is only the remedy:
@@ -62,6 +65,34 @@ func parseMaxTTL(s string) (time.Duration, error) {
 // parseMaxNegativeTTL takes nothing to a day; more has been found to cause problems (RFC 2308, section 5).
 func parseMaxNegativeTTL(s string) (time.Duration, error) {
 	return duration(0, 24*time.Hour, time.Second)(s)
+}
+
+// parseStale takes nothing to a week; RFC 8767, section 5, suggests one to three days at most.
+func parseStale(s string) (time.Duration, error) {
+	return duration(0, 7*24*time.Hour, time.Second)(s)
+}
+
+// parseRateLimit takes nothing, which is no limit, to a million.
+func parseRateLimit(s string) (int, error) {
+	const most = 1_000_000
+	n, err := strconv.ParseUint(s, 10, 32)
+	if err != nil || n > most {
+		return 0, fmt.Errorf("write a whole number of queries a second from 1 to %d, or 0 for no limit", most)
+	}
+	return int(n), nil
+}
+
+// parseFile takes the absolute path of a file, or nothing.
+func parseFile(s string) (string, error) {
+	switch {
+	case s == "":
+		return s, nil
+	case !filepath.IsAbs(s) || strings.HasSuffix(s, "/"):
+		return "", errors.New(`write the absolute path of a file, or "" for none`)
+	case strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }):
+		return "", errors.New("write a path without control characters")
+	}
+	return s, nil
 }
 
 // duration takes whole seconds, the unit of a TTL, or whole milliseconds.

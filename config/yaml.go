@@ -17,10 +17,15 @@ type file struct {
 	Policy    Policy      `yaml:"policy"`
 	ReusePort bool        `yaml:"reuse_port"`
 	Routes    []fileRoute `yaml:"routes"`
+	Bootstrap []string    `yaml:"bootstrap"`
+	TLSCA     string      `yaml:"tls_ca"`
+	TLSPins   []string    `yaml:"tls_pins"`
 	Cache     struct {
 		Memory         string `yaml:"memory"`
 		MaxTTL         string `yaml:"max_ttl"`
 		MaxNegativeTTL string `yaml:"max_negative_ttl"`
+		Stale          string `yaml:"stale"`
+		Snapshot       string `yaml:"snapshot"`
 	} `yaml:"cache"`
 	Watch  []fileWatch `yaml:"watch"`
 	Notify struct {
@@ -28,6 +33,7 @@ type file struct {
 		Keys  []fileKey `yaml:"keys"`
 	} `yaml:"notify"`
 	Allow     []string  `yaml:"allow"`
+	RateLimit int       `yaml:"rate_limit"`
 	Admin     string    `yaml:"admin"`
 	Log       string    `yaml:"log"`
 	LogFormat LogFormat `yaml:"log_format"`
@@ -75,7 +81,11 @@ func (c Config) withSecrets() []byte {
 		Upstreams: spell(c.Upstreams),
 		Policy:    c.Policy,
 		ReusePort: c.ReusePort,
+		Bootstrap: spell(c.Bootstrap),
+		TLSCA:     c.TLSCA,
+		TLSPins:   spell(c.TLSPins),
 		Allow:     spell(c.Allow),
+		RateLimit: c.RateLimit,
 		Admin:     c.Admin,
 		Log:       strings.ToLower(c.Log.String()),
 		LogFormat: c.LogFormat,
@@ -84,6 +94,8 @@ func (c Config) withSecrets() []byte {
 	f.Cache.Memory = spellSize(c.Cache.Memory)
 	f.Cache.MaxTTL = spellDuration(c.Cache.MaxTTL)
 	f.Cache.MaxNegativeTTL = spellDuration(c.Cache.MaxNegativeTTL)
+	f.Cache.Stale = spellDuration(c.Cache.Stale)
+	f.Cache.Snapshot = c.Cache.Snapshot
 	for _, r := range c.Routes {
 		f.Routes = append(f.Routes, fileRoute{r.Zone, spell(r.Upstreams)})
 	}

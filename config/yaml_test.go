@@ -16,6 +16,8 @@ func TestYAMLReadsBackEqual(t *testing.T) {
 		"listen: ['::']\nupstreams: ['fe80::1%eth0', 'tcp://[fd00::1]']\nallow: [192.0.2.1, '::/0', private]",
 		"routes: [{zone: ., upstreams: [system]}, {zone: a, upstreams: [192.0.2.1, 'tcp://192.0.2.1']}]",
 		"cache: {memory: 4097KiB, max_ttl: 3601s, max_negative_ttl: 0}",
+		"cache: {stale: 0s, snapshot: /var/cache/notyet}\nrate_limit: 20\nbootstrap: [192.0.2.1]\ntls_ca: /etc/ca.pem",
+		"tls_pins: [dns.example.net=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=]",
 		"reuse_port: true\nlog: error\nlog_format: text\nquery_log: all\npolicy: random",
 		"admin: 'unix:///a b: #c'",
 		"watch: [{zone: a.example, negative_ttl: 0, nodata_ttl: 1h, upstream_after: 1.5s, hold: 2500ms, poll: 0.25s, give_up: 90m}]",
@@ -36,10 +38,15 @@ upstreams:
 policy: sequential
 reuse_port: false
 routes: []
+bootstrap: []
+tls_ca: ""
+tls_pins: []
 cache:
   memory: 64MiB
   max_ttl: 24h
   max_negative_ttl: 15m
+  stale: 1h
+  snapshot: ""
 watch: []
 notify:
   allow: []
@@ -47,6 +54,7 @@ notify:
 allow:
   - loopback
   - private
+rate_limit: 0
 admin: 127.0.0.1:8053
 log: info
 log_format: auto
