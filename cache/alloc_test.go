@@ -4,6 +4,7 @@ package cache
 
 import (
 	"testing"
+	"time"
 
 	"notyet/wire"
 )
@@ -44,6 +45,24 @@ func TestHitAllocatesNothing(t *testing.T) {
 		w.Get(w.Key(name[:0], q.Name, q.Type, false, false), at(0))
 	}); n != 0 {
 		t.Errorf("a miss: got %v allocations, want none", n)
+	}
+}
+
+func TestStaleHitAllocatesNothing(t *testing.T) {
+	w := newWorld(t, staleFor(time.Hour), func(c *Config) { c.Refresh = func(Key) bool { return true } })
+	w.put(0, "www.example. A", a("www.example.", 300*s))
+	w.fail(300*s, "www.example. A")
+	q := w.query("www.example. A rd edns")
+	var name [wire.MaxName]byte
+	var reply [wire.UDPSize]byte
+	if n := testing.AllocsPerRun(100, func() {
+		e := w.Get(w.Key(name[:0], q.Name, q.Type, false, false), at(302*s))
+		if e == nil || !e.Stale() {
+			t.Fatalf("got %v, want what stands in", e)
+		}
+		w.AppendReply(reply[:0], e, q, q.Limit(), at(302*s))
+	}); n != 0 {
+		t.Errorf("got %v allocations, want none", n)
 	}
 }
 

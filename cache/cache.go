@@ -44,6 +44,12 @@ type Config struct {
 	MaxTTL time.Duration
 	// MaxNegativeTTL bounds the lifetime of negatives; 0: none is kept.
 	MaxNegativeTTL time.Duration
+	// Stale is how long past its TTL a positive answer may stand in for one that can't be had; 0: never.
+	Stale time.Duration
+	// Refresh is called by Get when the answer that it returns should be had anew meanwhile. It must not block, and the
+	// key's bytes are the asker's once it returns. It returns false when that can't be now, and is called again soon. nil:
+	// nothing is refreshed before somebody has to wait for it.
+	Refresh func(Key) bool
 }
 
 // Cache is safe for concurrent use.
@@ -59,7 +65,7 @@ type shard struct {
 	mu                 sync.Mutex // guards all below
 	positive, negative lru
 	byName             map[uint64][]uint64 // nameBits of a hash → hashes of the negatives that are of that name or deny it
-	hits               [3]uint64           // by hitKind
+	hits               [hitKinds]uint64
 	misses             uint64
 	_                  [64]byte // the next shard's lock is on another cache line
 }
@@ -69,6 +75,8 @@ const (
 	hitPositive = iota
 	hitNegative
 	hitFailure
+	hitStale
+	hitKinds
 )
 
 // New makes an empty cache. Moments given to it must not be before now.
@@ -92,36 +100,61 @@ func (c *Cache) shard(hash uint64) *shard { return &c.shards[hash>>(64-shardBits
 // Get returns the entry that answers k at now, or nil.
 func (c *Cache) Get(k Key, now time.Time) *Entry {
 	t := c.since(now)
+	e, due := c.get(k, t)
+	if due && !c.config.Refresh(k) {
+		c.postpone(k, e, t)
+	}
+	return e
+}
+
+// get also reports whether the entry is to be refreshed; whoever is told so does it.
+func (c *Cache) get(k Key, t int64) (e *Entry, due bool) {
 	s := c.shard(k.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e := s.positive.get(k.hash); e != nil && e.fresh(t) && e.matches(k) {
 		s.hits[hitPositive]++
-		return e
+		return e, e.dueLocked(t)
 	}
 	if e := s.negative.get(k.hash); e != nil && e.fresh(t) && e.matches(k) && e.asked.stands(t) {
 		e.asked.touch(t)
-		if e.Kind() == wire.Failure {
-			s.hits[hitFailure]++
-		} else {
-			s.hits[hitNegative]++
-		}
-		return e
+		s.hits[e.hit()]++
+		return e, e.dueLocked(t)
 	}
 	s.misses++
+	return nil, false
+}
+
+// hit is what kind of hit an entry makes that is not a fresh positive.
+func (e *Entry) hit() int {
+	switch {
+	case e.Stale():
+		return hitStale
+	case e.Kind() == wire.Failure:
+		return hitFailure
+	}
+	return hitNegative
+}
+
+// Peek is Get without a trace: it counts nothing, no client has asked, and the entry's place in the order of eviction
+// stays. It passes over what stands in.
+func (c *Cache) Peek(k Key, now time.Time) *Entry {
+	if e, _ := c.PeekStale(k, now); e != nil && !e.Stale() {
+		return e
+	}
 	return nil
 }
 
-// Peek is Get without a trace: it counts nothing, no client has asked, and the entry's place in the order of eviction stays.
-func (c *Cache) Peek(k Key, now time.Time) *Entry {
+// PeekStale is Peek that also returns what stands in; with nil it reports whether StandIn would find something.
+func (c *Cache) PeekStale(k Key, now time.Time) (e *Entry, stale bool) {
 	t := c.since(now)
 	s := c.shard(k.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, l := range []*lru{&s.positive, &s.negative} {
 		if e := l.peek(k.hash); e != nil && e.fresh(t) && e.matches(k) && e.asked.stands(t) {
-			return e
+			return e, false
 		}
 	}
-	return nil
+	return nil, c.mayStandInLocked(s, k, t) != nil
 }

@@ -10,7 +10,7 @@ import (
 	"notyet/wire"
 )
 
-// Entry is one answer as it goes out: wire bytes and where its TTLs stand. It does not change once
+// Entry is one answer as it goes out: wire bytes and where its TTLs stand. But for due it does not change once
 // it is made, so that any goroutine may read it without a lock, also after the cache dropped it.
 type Entry struct {
 	// data is the message without OPT, its qname in lower case; then the offset of
@@ -22,6 +22,7 @@ type Entry struct {
 
 	lifetime uint32 // milliseconds that it may be used; 0: not kept
 	missing  uint32 // milliseconds that a negative's name had been seen missing when it was stored
+	due      uint32 // milliseconds from stored after which who asks has it refreshed; 0: nobody; guarded by the shard's lock
 
 	length      uint16 // of the message in data
 	ttls        uint16 // offsets in data
@@ -33,10 +34,11 @@ type Entry struct {
 }
 
 const (
-	kindMask = 0x0F
-	flagAD   = 0x10 // the upstream validated it
-	flagDO   = 0x20 // of the key
-	flagCD   = 0x40 // of the key
+	kindMask  = 0x07
+	flagStale = 0x08 // it stands in
+	flagAD    = 0x10 // the upstream validated it
+	flagDO    = 0x20 // of the key
+	flagCD    = 0x40 // of the key
 
 	flagDenied = 0x80 // data has the hash of the denied name
 )
@@ -45,6 +47,9 @@ const deniedLen = 8 // bytes
 
 // Kind says what the entry means.
 func (e *Entry) Kind() wire.Kind { return wire.Kind(e.flags & kindMask) }
+
+// Stale reports whether it is past its TTL and stands in for an answer that could not be had (RFC 8767).
+func (e *Entry) Stale() bool { return e.flags&flagStale != 0 }
 
 // Rcode is the response code, 0 to 15.
 func (e *Entry) Rcode() int { return int(e.rcode) }

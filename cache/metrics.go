@@ -37,7 +37,7 @@ func (b *budget) add(l *lru) {
 }
 
 func (k collector) Collect(ch chan<- prometheus.Metric) {
-	var hits [3]uint64
+	var hits [hitKinds]uint64
 	var misses uint64
 	var positive, negative budget
 	for i := range k.c.shards {
@@ -54,7 +54,7 @@ func (k collector) Collect(ch chan<- prometheus.Metric) {
 	counter := func(d *prometheus.Desc, n uint64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
 	}
-	for kind, name := range []string{hitPositive: "positive", hitNegative: "negative", hitFailure: "failure"} {
+	for kind, name := range []string{hitPositive: "positive", hitNegative: "negative", hitFailure: "failure", hitStale: "stale"} {
 		counter(descHits, hits[kind], name)
 	}
 	counter(descMisses, misses)

@@ -3,13 +3,14 @@ package cache
 import (
 	"maps"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
 // totals is what all shards have counted.
 type totals struct {
-	hits               [3]uint64
+	hits               [hitKinds]uint64
 	misses             uint64
 	positive, negative budget
 }
@@ -31,7 +32,8 @@ func (w *world) totals() (t totals) {
 
 func TestMetrics(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newWorld(t, staleFor(time.Hour))
+	w.put(0, "old.example. A", a("old.example.", 1*s))
 	w.put(0, "www.example. A", a("www.example.", 300*s))
 	w.put(0, "gone.example. A", nxdomain(300*s))
 	w.fail(0, "bad.example. A")
@@ -40,6 +42,10 @@ func TestMetrics(t *testing.T) {
 		for range times {
 			w.get(0, question)
 		}
+	}
+	w.fail(1*s, "old.example. A")
+	for range 5 {
+		w.get(1*s, "old.example. A")
 	}
 	raw := w.raw("h00000000.example. A", a("h00000000.example.", 300*s))
 	for n := 0; w.totals().positive.evictions < 5; n++ {
@@ -72,9 +78,10 @@ func TestMetrics(t *testing.T) {
 		"notyet_cache_hits_total positive":      1,
 		"notyet_cache_hits_total negative":      2,
 		"notyet_cache_hits_total failure":       3,
+		"notyet_cache_hits_total stale":         5,
 		"notyet_cache_misses_total":             4,
 		"notyet_cache_entries positive":         float64(all.positive.entries),
-		"notyet_cache_entries negative":         3,
+		"notyet_cache_entries negative":         4, // of them what stands in
 		"notyet_cache_bytes positive":           float64(positive),
 		"notyet_cache_bytes negative":           float64(negative),
 		"notyet_cache_limit_bytes positive":     MinMemory * 3 / 4,

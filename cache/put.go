@@ -37,6 +37,7 @@ func (c *Cache) putPositive(k Key, r *wire.Reply, w Watched, now time.Time) *Ent
 	e := c.Unkept(k, r, now)
 	maxTTL := w.maxTTL(c.config.MaxTTL)
 	e.lifetime = milliseconds(min(seconds(r.AnswerTTL), maxTTL))
+	e.due = c.prefetchAt(e.lifetime)
 	for _, off := range r.TTLs {
 		wire.Cap(e.data, int(off), uint32(maxTTL/time.Second))
 	}
@@ -66,6 +67,7 @@ func (c *Cache) putNegative(k Key, r *wire.Reply, w Watched, now time.Time) *Ent
 	}
 	e := c.newEntry(k, r, ede, now)
 	if !r.SOA {
+		c.dropStale(k, e.stored) // it is out of date, even though what says so isn't kept
 		return e
 	}
 	e.asked = w.Asked
@@ -118,15 +120,19 @@ func (s *shard) missingLocked(k Key, now int64) time.Duration {
 	if old == nil || !old.matches(k) || now > old.expires()+int64(rememberMissing) {
 		return 0
 	}
-	if old.Kind() == wire.Failure && old.missing == 0 {
-		return 0 // it failed from the start
+	if old.Stale() || old.Kind() == wire.Failure && old.missing == 0 {
+		return 0 // it existed, or failed from the start
 	}
 	return time.Duration(old.missing)*time.Millisecond + time.Duration(max(now-old.stored, 0)) // clocks are read before the lock is taken
 }
 
 // PutFailure keeps a failure (see Failure) for 1 s, then for twice as long each time up to 30 s (RFC
-// 9520), and returns it. It displaces no answer that may still be used, and no positive one at all.
+// 9520), and returns what to answer with. That is the failure, unless there is a positive answer that is fresh or may stand
+// in, which it then does. A failure displaces no answer that may still be used, and no positive one at all.
 func (c *Cache) PutFailure(k Key, e *Entry, now time.Time) *Entry {
+	if known := c.StandIn(k, e.EDE(), now); known != nil {
+		return known
+	}
 	e.stored = c.since(now)
 	c.makeRoom(k.hash, k.hash)
 	s := c.shard(k.hash)

@@ -67,6 +67,9 @@ func (c *Cache) AppendReply(dst []byte, e *Entry, q *wire.Query, limit int, now 
 }
 
 func (c *Cache) patchTTLs(m []byte, e *Entry, q *wire.Query, now time.Time) {
+	if e.Stale() {
+		return // its TTLs are those that it is given with
+	}
 	t := max(c.since(now), e.stored)
 	offsets := e.offsets()
 	if age := t - e.stored; age > 0 {

@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"container/list"
 	"time"
 
 	"notyet/cache"
@@ -10,12 +11,26 @@ import (
 type call struct {
 	asking
 	hash uint64
+	why  purpose
 
 	// All below is guarded by the shard's lock.
 	waiting *Query
 	no      *cache.Entry // what they get for whom there is no place while the others are held; nil: the call isn't held
 	places  int64        // that those who are held take
+	standIn *cache.Entry // what all get who ask from now on; nil: they wait
+	patient bool         // that they don't wait too long is seen to
+
+	turn *list.Element // guarded by the lock of waits; nil: it isn't in there
 }
+
+// purpose is what a call is for.
+type purpose int
+
+const (
+	toAnswer   purpose = iota // a client asked
+	toPrefetch                // what the cache has will soon be past its TTL
+	toRecover                 // what the cache has is stale
+)
 
 func newCall(r *Resolver) *call {
 	c := &call{}
@@ -25,9 +40,14 @@ func newCall(r *Resolver) *call {
 
 // start makes the call one for q's question.
 func (c *call) start(q *Query, hash uint64) {
-	c.hash, c.waiting, c.no, c.places = hash, q, nil, 0
 	q.next = nil
+	c.reset(hash, q)
 	c.begin(q.Key, q.RD)
+}
+
+func (c *call) reset(hash uint64, q *Query) {
+	c.hash, c.why = hash, toAnswer
+	c.waiting, c.no, c.places, c.standIn, c.patient = q, nil, 0, nil, false
 }
 
 // end keeps what the upstreams said, and answers.

@@ -1,6 +1,10 @@
 package resolver
 
-import "notyet/cache"
+import (
+	"time"
+
+	"notyet/cache"
+)
 
 // maxHeld bounds the queries that wait for a name to appear.
 const maxHeld = 1000
@@ -34,8 +38,21 @@ func (r *Resolver) hold(c *call, no *cache.Entry) bool {
 	return true
 }
 
-// joinLocked lets a query wait for a call that is under way. If there is no place for it, it returns what to answer at once.
-func (r *Resolver) joinLocked(c *call, q *Query) (no *cache.Entry) {
+// joinLocked lets a query wait for a call that is under way. If there is no place for it, or no point in it, it returns what
+// to answer at once.
+func (r *Resolver) joinLocked(c *call, q *Query) (atOnce *cache.Entry) {
+	if c.standIn != nil {
+		return c.standIn
+	}
+	if c.why != toAnswer && !c.patient { // maybe the first that waits: when the call began, there was an answer
+		e, stale := r.config.Cache.PeekStale(c.key, time.Now())
+		if e != nil {
+			return e
+		}
+		if stale {
+			r.limitLocked(c)
+		}
+	}
 	if c.no != nil {
 		if !r.takePlace() {
 			return c.no

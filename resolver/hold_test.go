@@ -37,19 +37,29 @@ func heldBed(t *testing.T, published <-chan struct{}) *bed {
 			}
 			return a, nil
 		},
-		Forward: func(k cache.Key, done func(*wire.Reply, []byte)) {
-			b.Forward(k, true, func(o Outcome) { done(o.Reply, o.EDE) })
-		},
+		Forward: forwarder(b),
 	})
 	if err != nil {
 		t.Fatalf("watch.New: %v", err)
 	}
 	b.config.Watches = watches
+	running(t, watches)
+	return b
+}
+
+func forwarder(b *bed) func(cache.Key, func(*wire.Reply, []byte)) {
+	return func(k cache.Key, done func(*wire.Reply, []byte)) {
+		b.Forward(k, true, func(o Outcome) { done(o.Reply, o.EDE) })
+	}
+}
+
+// running runs watches until the test ends.
+func running(t *testing.T, watches *watch.Set) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() { defer close(ended); watches.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-ended })
-	return b
 }
 
 func TestRetransmissionsJoinTheQueryThatIsHeld(t *testing.T) {

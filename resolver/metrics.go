@@ -3,19 +3,21 @@ package resolver
 import "github.com/prometheus/client_golang/prometheus"
 
 type meter struct {
-	shed  prometheus.Counter
-	gauge []prometheus.Collector
+	shed, stale, prefetches prometheus.Counter
+	gauge                   []prometheus.Collector
 }
 
 func newMeter(r *Resolver) meter {
 	gauge := func(name, help string, value func() float64) prometheus.Collector {
 		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value)
 	}
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	}
 	return meter{
-		shed: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "notyet_queries_shed_total",
-			Help: "Queries answered SERVFAIL because too much was under way.",
-		}),
+		shed:       counter("notyet_queries_shed_total", "Queries answered SERVFAIL because too much was under way."),
+		stale:      counter("notyet_queries_stale_total", "Queries that waited for an upstream in vain and got an answer past its TTL."),
+		prefetches: counter("notyet_prefetches_total", "Answers that an upstream was asked for because they were soon past their TTL."),
 		gauge: []prometheus.Collector{
 			gauge("notyet_queries_under_way", "Queries that wait for an upstream.", func() float64 { return float64(r.queries.Load()) }),
 			gauge("notyet_queries_under_way_limit", "How many queries may wait.", func() float64 { return maxQueries }),
@@ -29,5 +31,5 @@ func newMeter(r *Resolver) meter {
 
 // Metrics returns the resolver's collectors.
 func (r *Resolver) Metrics() []prometheus.Collector {
-	return append([]prometheus.Collector{r.meter.shed}, r.meter.gauge...)
+	return append([]prometheus.Collector{r.meter.shed, r.meter.stale, r.meter.prefetches}, r.meter.gauge...)
 }

@@ -40,8 +40,11 @@ type Resolver struct {
 	routes routes
 	loops  loops
 	meter  meter
+	waits  waits
+	behind behind
 
 	exchanges, queries atomic.Int64 // under way
+	missed             atomic.Int64 // exchanges begun for clients, ever
 	held               atomic.Int64 // of the queries
 	answered           chan struct{}
 	answeredOnce       sync.Once
@@ -63,6 +66,7 @@ func New(config Config) *Resolver {
 	r := &Resolver{config: config, routes: newRoutes(config.Routes), answered: make(chan struct{})}
 	r.loops.init(config.Log)
 	r.meter = newMeter(r)
+	r.waits.over = r.standIn
 	for i := range r.shards {
 		r.shards[i].calls = make(map[uint64]*call)
 	}
@@ -92,15 +96,16 @@ func (r *Resolver) Serve(q *Query) {
 	s := &r.shards[hash%uint64(len(r.shards))]
 	s.mu.Lock()
 	if c := s.calls[hash]; c != nil && c.rd == q.RD && c.key.Equal(q.Key) {
-		no := r.joinLocked(c, q)
+		atOnce := r.joinLocked(c, q)
 		s.mu.Unlock()
-		if no != nil {
-			r.finish(q, no)
+		if atOnce != nil {
+			r.finish(q, atOnce)
 		}
 		return
 	}
 	// An exchange for this question may have ended between the asker's look into the cache and here.
-	if e := r.config.Cache.Peek(q.Key, time.Now()); e != nil {
+	e, stale := r.config.Cache.PeekStale(q.Key, time.Now())
+	if e != nil {
 		s.mu.Unlock()
 		r.finish(q, e)
 		return
@@ -114,8 +119,17 @@ func (r *Resolver) Serve(q *Query) {
 	c := r.calls.Get().(*call)
 	c.start(q, hash)
 	s.calls[hash] = c
+	if stale && q.RD {
+		r.limitLocked(c)
+	}
 	s.mu.Unlock()
-	if w := r.config.Watches; w != nil && q.RD && w.Find(c.key.Name) != nil {
+	r.missed.Add(1)
+	r.exchange(c)
+}
+
+// exchange finds out about the call's question: what is under watch where watches say, the rest from the upstreams.
+func (r *Resolver) exchange(c *call) {
+	if w := r.config.Watches; w != nil && c.rd && w.Find(c.key.Name) != nil {
 		w.Serve(watch.Question{
 			Key:  c.key,
 			Done: func(e *cache.Entry) { r.end(c, e) },
@@ -143,6 +157,9 @@ func (r *Resolver) shed(q *Query) {
 // finish answers a query.
 func (r *Resolver) finish(q *Query, e *cache.Entry) {
 	r.queries.Add(-1)
+	if e.Stale() {
+		r.meter.stale.Inc()
+	}
 	q.Done(e)
 }
 
@@ -157,7 +174,14 @@ func (r *Resolver) end(c *call, e *cache.Entry) {
 	q := c.waiting
 	c.waiting = nil
 	r.held.Add(-c.places)
+	patient, why := c.patient, c.why
 	s.mu.Unlock()
+	if patient {
+		r.waits.remove(c)
+	}
+	if why != toAnswer {
+		r.behind.end(why, e)
+	}
 	r.exchanges.Add(-1)
 	c.release()
 	r.answer(q, e)

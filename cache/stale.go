@@ -1,0 +1,88 @@
+package cache
+
+import (
+	"encoding/binary"
+	"slices"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"notyet/wire"
+)
+
+// What RFC 8767, section 5, recommends for an answer that stands in.
+const (
+	staleTTL    = 30 * time.Second // the TTL it is given with, as often as it is given
+	standsInFor = 30 * time.Second // how long it is given at once, until somebody waits for the upstreams again
+)
+
+// retryStale is how long after what stands in was made the next question has the upstreams asked again, behind: as
+// long as a failure is remembered at least (RFC 9520, section 3.2), so that the news is had soon after they are back.
+const retryStale = 1 * time.Second
+
+// StandIn returns what answers k when the upstreams don't: the positive answer that has not been replaced, if it is fresh; or if
+// its TTL has been over for Config.Stale at most, that answer with TTLs of 30 s and an extended error, which says that it
+// is stale and then reason, as wire.AppendEDE makes it. For 30 s Get returns that too. It returns nil when
+// there is neither.
+func (c *Cache) StandIn(k Key, reason []byte, now time.Time) *Entry {
+	t := c.since(now)
+	c.makeRoom(k.hash, k.hash)
+	s := c.shard(k.hash)
+	s.mu.Lock()
+	known := c.mayStandInLocked(s, k, t)
+	if known == nil {
+		s.mu.Unlock()
+		return nil
+	}
+	e := c.newStandIn(known, reason, t)
+	gone := s.putNegativeLocked(k.hash, e)
+	s.mu.Unlock()
+	c.unindexDenied(gone)
+	if known.fresh(t) {
+		return known // what was made takes over when its time is up
+	}
+	return e
+}
+
+// mayStandInLocked is the positive answer to k that is fresh or stale, or nil.
+func (c *Cache) mayStandInLocked(s *shard, k Key, now int64) *Entry {
+	e := s.positive.peek(k.hash)
+	if e == nil || c.config.Stale == 0 || now >= e.expires()+int64(c.config.Stale) || !e.matches(k) {
+		return nil
+	}
+	return e
+}
+
+// newStandIn makes what stands in for a newer answer, of the positive one that is known.
+func (c *Cache) newStandIn(known *Entry, reason []byte, now int64) *Entry {
+	ede := wire.AppendEDE(nil, dns.ExtendedErrorCodeStaleAnswer, "notyet: past its TTL")
+	end := int(known.length) + 2*int(known.ttls)
+	data := slices.Grow([]byte(nil), end+len(ede)+len(reason))
+	data = append(data, known.data[:end]...)
+	ttl := uint32(min(staleTTL, c.config.MaxTTL) / time.Second)
+	for o := known.offsets(); len(o) > 0; o = o[2:] {
+		binary.BigEndian.PutUint32(data[binary.BigEndian.Uint16(o):], ttl)
+	}
+	left := time.Duration(known.expires()-now) + c.config.Stale
+	e := &Entry{
+		data: append(append(data, ede...), reason...), stored: now, lifetime: milliseconds(min(standsInFor, left)),
+		length: known.length, ttls: known.ttls, answers: known.answers, authorities: known.authorities, rcode: known.rcode,
+		// What was validated is so until its TTL is over (RFC 4035, section 5.3.3).
+		flags: known.flags&^flagAD | flagStale,
+	}
+	if c.config.Refresh != nil {
+		e.due = milliseconds(retryStale)
+	}
+	return e
+}
+
+// dropStale takes out what is or may become stale of the answer to k.
+func (c *Cache) dropStale(k Key, now int64) {
+	s := c.shard(k.hash)
+	s.mu.Lock()
+	if e := s.positive.peek(k.hash); e != nil && !e.fresh(now) && e.matches(k) {
+		s.positive.remove(k.hash)
+	}
+	s.mu.Unlock()
+	c.dropKey(k.hash, (*Entry).Stale)
+}
