@@ -87,7 +87,8 @@ func (d *daemon) open(ctx context.Context, cfg config.Config) (err error) {
 	}
 	start := time.Now()
 	answers := cache.New(cache.Config{
-		Memory: cfg.Cache.Memory, MaxTTL: cfg.Cache.MaxTTL, MaxNegativeTTL: cfg.Cache.MaxNegativeTTL,
+		Memory: cfg.Cache.Memory, MaxTTL: cfg.Cache.MaxTTL, MaxNegativeTTL: cfg.Cache.MaxNegativeTTL, Stale: cfg.Cache.Stale,
+		Refresh: func(k cache.Key) bool { return d.resolver.Refresh(k) },
 	}, start)
 	metrics := upstream.NewMetrics()
 	if d.routes, err = d.makeRoutes(cfg, metrics); err != nil {

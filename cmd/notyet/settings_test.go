@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -136,4 +137,28 @@ func TestTwoProgramsShareAPort(t *testing.T) {
 	}
 	second.addr = first.addr
 	second.ask(t, "udp", "www.example.com.", dns.TypeA)
+}
+
+func TestStaleAnswersAreGivenAsLongAsTheFileSays(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		stale string
+		want  int
+	}{{"1h", dns.RcodeSuccess}, {"0s", dns.RcodeServerFailure}} {
+		var dead atomic.Bool
+		u := upstreamOf(t, func(q *dns.Msg) *dns.Msg {
+			if dead.Load() {
+				return new(dns.Msg).SetRcode(q, dns.RcodeServerFailure)
+			}
+			return addressOf(q)
+		})
+		p := startWith(t, fmt.Sprintf("upstreams: [%q]\ncache: {max_ttl: 1s, stale: %s}", u.addr, tt.stale))
+		p.ask(t, "udp", "www.example.com.", dns.TypeA)
+		dead.Store(true)
+		<-time.After(1100 * time.Millisecond) // it has expired
+		m := p.ask(t, "udp", "www.example.com.", dns.TypeA)
+		if m.Rcode != tt.want {
+			t.Errorf("stale %s: got %s, want %s", tt.stale, wire.RcodeName(m.Rcode), wire.RcodeName(tt.want))
+		}
+	}
 }
