@@ -133,6 +133,16 @@ func TestFailureWhileThePositiveIsFreshStandsInFromItsExpiryOn(t *testing.T) {
 	}
 }
 
+func TestFailureWhileThePositiveIsFreshIsKeptWhereNothingStandsIn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.put(0, "www.example. A", a("www.example.", 60*s))
+	w.fail(60*s-500*ms, "www.example. A")
+	if got := w.get(60*s, "www.example. A"); got == nil || got.Kind() != wire.Failure {
+		t.Errorf("got %v, want the failure (RFC 9520)", got)
+	}
+}
+
 func TestWhatStandsInIsRenewedAtEveryFailure(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, staleFor(time.Hour))

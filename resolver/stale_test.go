@@ -152,6 +152,9 @@ func TestUpstreamThatAnswersInTimeIsWaitedFor(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		b, _ := newStale(t, slow(1799*time.Millisecond, records("60 A 192.0.2.2")))
 		b.want("www.example.com. A", "NOERROR A 192.0.2.2", 1799*time.Millisecond)
+		if n := b.waits.list.Len(); n != 0 {
+			t.Errorf("got %d calls waited for, want none: it has ended", n)
+		}
 	})
 	inBubble(t, func(t *testing.T) {
 		b, up := newStale(t, slow(1799*time.Millisecond, nxdomain))
@@ -179,9 +182,14 @@ func TestStaleAnswerIsGivenAtOnceWhenTheUpstreamsFail(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			inBubble(t, func(t *testing.T) {
-				b, _ := newStale(t, tt.answer)
-				b.want("www.example.com. A", standsIn+" "+tt.why, tt.took)
-				b.want("www.example.com. A", "cached "+standsIn+" "+tt.why, 0)
+				b, up := newStale(t, tt.answer)
+				want := standsIn + " " + tt.why
+				b.want("www.example.com. A", want, tt.took)
+				b.want("www.example.com. A", "cached "+want, 0)
+				// One that looked into the cache just before.
+				if got := b.wait(b.start("www.example.com. A")); got != (answer{want, 0}) || up.count() != 1 {
+					t.Errorf("got %v after %d questions, want %s at once after 1", got, up.count(), want)
+				}
 			})
 		})
 	}
@@ -296,6 +304,25 @@ func TestEveryQuestionHasItsOwn1800Milliseconds(t *testing.T) {
 			t.Errorf("got %d calls waited for, want none", n)
 		}
 		b.idle()
+	})
+}
+
+// A call may end, and be used for another question, just before its time is over.
+func TestCallThatHasEndedIsNotOver(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		b, _ := newStale(t, dead)
+		done := b.start("www.example.com. A")
+		q, _ := b.question("www.example.com. A")
+		ended, _ := b.question("other.example.com. A")
+		s := &b.shards[q.Key.Hash()%uint64(len(b.shards))]
+		s.mu.Lock()
+		c := s.calls[q.Key.Hash()]
+		s.mu.Unlock()
+		b.standIn(c, ended.Key.Hash())
+		if got := b.wait(done); got != (answer{tooLong, 1800 * time.Millisecond}) {
+			t.Errorf("got %v, want the stale answer after 1.8s", got)
+		}
 	})
 }
 
