@@ -1,0 +1,470 @@
+package cache
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"notyet/wire"
+)
+
+// snapshot is what is written down at now.
+func (w *world) snapshot(now time.Duration) []byte {
+	w.Helper()
+	var b bytes.Buffer
+	if _, err := w.WriteSnapshot(&b, at(now)); err != nil {
+		w.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// restarted is a world that begins at now with a snapshot.
+func restarted(t testing.TB, snapshot []byte, now time.Duration, change ...func(*Config)) *world {
+	t.Helper()
+	w := newWorld(t, change...)
+	w.Cache = New(w.config, at(now))
+	if _, _, err := w.ReadSnapshot(bytes.NewReader(snapshot), at(now)); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func TestRestoredAnswersAreWhatTheyWere(t *testing.T) {
+	t.Parallel()
+	for question, reply := range map[string]answer{
+		"www.example. A":        a("www.example.", 300*s),
+		"www.example. A do":     {answer: "www.example. 300 A 192.0.2.1\nwww.example. 300 RRSIG A 8 2 300 20260201000000 20260101000000 1 example. c2ln", ad: true},
+		"www.example. A do cd":  {answer: "www.example. 300 A 192.0.2.2"},
+		"www.example. A cd":     {answer: "www.example. 300 A 192.0.2.3"},
+		"www.example. A ad":     {answer: "www.example. 300 A 192.0.2.4", ad: true},
+		"alias.example. A":      {answer: "alias.example. 600 CNAME web.example.\nweb.example. 200 A 192.0.2.5"},
+		"example. NS":           {answer: "example. 300 NS ns.example.", additional: "ns.example. 9 A 192.0.2.53"},
+		"mail.example. MX":      {answer: "mail.example. 300 MX 1 mx.example.", authority: "example. 900 NS ns.example."},
+		"late.example. A edns":  {answer: "late.example. 300 A 192.0.2.6", ede: "stale"},
+		"host.example. HINFO":   {answer: "host.example. 300 HINFO a b"},
+		"many.example. TXT":     {answer: strings.Repeat("many.example. 300 TXT "+strings.Repeat("x", 250)+"\n", 200)},
+		"sPelled.Example. AAAA": {answer: "spelled.example. 300 AAAA 2001:db8::1"},
+		`a\.b\000.example. TXT`: {answer: `a\.b\000.example. 300 TXT "x"`},
+	} {
+		w := newWorld(t)
+		w.put(0, question, reply)
+		v := restarted(t, w.snapshot(100*s), 120*s)
+		for _, now := range []time.Duration{120 * s, 150*s + 1, 200*s - 1} {
+			was, is := w.get(now, question), v.get(now, question)
+			if was == nil || is == nil {
+				t.Errorf("%s at %v: got %v, want what it was, %v", question, now, is, was)
+				continue
+			}
+			if got, want := v.bytes(now, question, is, wire.MaxMessage), w.bytes(now, question, was, wire.MaxMessage); !bytes.Equal(got, want) {
+				t.Errorf("%s at %v: got %v, want what it was, %v", question, now, unpack(t, got), unpack(t, want))
+			}
+			if is.Kind() != was.Kind() || is.Lifetime() != was.Lifetime() {
+				t.Errorf("%s: got %v that is kept %v, want %v and %v", question, is.Kind(), is.Lifetime(), was.Kind(), was.Lifetime())
+			}
+		}
+	}
+}
+
+func TestRestoredAnswersExpireInTheirTime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.put(0, "www.example. A", a("www.example.", 300*s))
+	w.put(90*s+1, "web.example. A", a("web.example.", 60*s))
+	w.put(0, "gone.example. A", a("gone.example.", 100*s))   // before it is written down
+	w.put(0, "going.example. A", a("going.example.", 120*s)) // before it is read
+	b := w.snapshot(100 * s)
+	v := newWorld(t)
+	v.Cache = New(v.config, at(120*s))
+	kept, leftOut, err := v.ReadSnapshot(bytes.NewReader(b), at(120*s))
+	if kept != 2 || leftOut != 1 || err != nil {
+		t.Errorf("got %d kept, %d left out, %v, want 2, 1 and no error", kept, leftOut, err)
+	}
+	for question, end := range map[string]time.Duration{
+		"www.example. A": 300 * s, "web.example. A": 150 * s, "gone.example. A": 0, "going.example. A": 0,
+	} {
+		if got := v.get(end, question); got != nil {
+			t.Errorf("%s at %v: got %v, want a miss", question, end, got)
+		}
+		if end == 0 {
+			if got := v.get(120*s, question); got != nil {
+				t.Errorf("%s: got %v, want it left out", question, got)
+			}
+			continue
+		}
+		if got := v.ask(end-2*ms, question); got == nil || got.Answer[0].Header().Ttl != 0 {
+			t.Errorf("%s just before %v: got %v, want it with TTL 0", question, end, got)
+		}
+		if got, want := v.ask(120*s, question).Answer[0].Header().Ttl, uint32((end-120*s)/s); got != want {
+			t.Errorf("%s at 120 s: got TTL %d, want %d", question, got, want)
+		}
+	}
+}
+
+func TestNegativesAndFailuresAreNotWrittenDown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.put(0, "gone.example. A", nxdomain(300*s))
+	w.put(0, "none.example. MX", nodata(300*s))
+	w.put(0, "alias.example. A", behindCNAME("alias.example.", "far.example."))
+	w.fail(0, "bad.example. A")
+	var b bytes.Buffer
+	if n, err := w.WriteSnapshot(&b, at(1)); n != 0 || err != nil {
+		t.Errorf("got %d entries, %v, want none", n, err)
+	}
+	if all := restarted(t, b.Bytes(), 2).totals(); all.positive.entries+all.negative.entries != 0 {
+		t.Errorf("got %+v, want an empty cache", all)
+	}
+}
+
+func TestLimitsOfTheNewCacheHoldForARestoredAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(c *Config) { c.Memory = 16 << 20 })
+	w.put(0, "www.example. A", answer{answer: "www.example. 300 A 192.0.2.1", authority: "example. 900 NS ns.example."})
+	v := restarted(t, w.snapshot(10*s), 20*s, func(c *Config) { c.MaxTTL = 60 * s })
+	m := v.ask(20*s, "www.example. A")
+	if m == nil || m.Answer[0].Header().Ttl != 40 || m.Ns[0].Header().Ttl != 40 {
+		t.Errorf("max_ttl 60 s, an answer 20 s old: got %v, want TTLs of 40", m)
+	}
+	if got := v.get(60*s, "www.example. A"); got != nil {
+		t.Errorf("max_ttl 60 s: got %v after 60 s, want a miss", got)
+	}
+
+	raw := w.raw("h00000000.example. A", a("h00000000.example.", 300*s))
+	for n := range 30000 {
+		raw.put(0, n)
+	}
+	all := restarted(t, w.snapshot(1), 2).totals() // with a quarter of the memory
+	if all.positive.bytes > all.positive.limit || all.positive.bytes < all.positive.limit*3/4 {
+		t.Errorf("got %+v, want it nearly full", all.positive)
+	}
+}
+
+// TestLifetimeUnderWatchIsRestored has an answer that may not be used for as long as its TTL says.
+func TestLifetimeUnderWatchIsRestored(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	limits := usual()
+	limits.MaxTTL = 10 * s
+	w.watch(0, "www.example. A", answer{answer: "www.example. 300 A 192.0.2.1"}, limits)
+	v := restarted(t, w.snapshot(3*s), 4*s)
+	if m := v.ask(4*s, "www.example. A"); m == nil || m.Answer[0].Header().Ttl != 6 {
+		t.Errorf("got %v, want it with TTL 6", m)
+	}
+	if got := v.get(10*s, "www.example. A"); got != nil {
+		t.Errorf("got %v after 10 s, want a miss", got)
+	}
+}
+
+// TestADThatWasNotBelievedIsNotRestored has a reply from which the resolver took AD.
+func TestADThatWasNotBelievedIsNotRestored(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.reply("www.example. A do", answer{answer: "www.example. 300 A 192.0.2.1", ad: true})
+	r.Flags &^= wire.AD
+	w.Put(w.key("www.example. A do"), r, at(0))
+	if m := restarted(t, w.snapshot(1), 2).ask(2, "www.example. A do"); m == nil || m.AuthenticatedData {
+		t.Errorf("got %v, want it without AD", m)
+	}
+}
+
+// TestEDETooMuchIsLeftOut has a message with which an OPT would be longer than a message can be.
+func TestEDETooMuchIsLeftOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const question = "www.example. TXT"
+	const length = wire.MaxMessage - wire.OPTLen
+	const rdata = length - (wire.HeaderLen + 13 + 4 + 12) // without header, question and the record's own
+	record := "www.example. 300 TXT" + strings.Repeat(" "+strings.Repeat("x", 255), rdata/256) + " " + strings.Repeat("x", rdata%256-1)
+	m := w.reply(question, answer{answer: record})
+	m.EDE = wire.AppendEDE(nil, 22, "no")
+	if e := w.Put(w.key(question), m, at(0)); len(e.message()) != length {
+		t.Fatalf("got a message of %d bytes, want %d", len(e.message()), length)
+	}
+	got := restarted(t, w.snapshot(1), 2).get(2, question)
+	if got == nil || len(got.EDE()) > 0 {
+		t.Errorf("got %v, want it without extended error", got)
+	}
+}
+
+func TestNewerAnswerIsNotReplacedByARestoredOne(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, question := range []string{"www.example. A", "gone.example. A", "none.example. A", "bad.example. A"} {
+		w.put(0, question, a(strings.Fields(question)[0], 300*s))
+	}
+	b := w.snapshot(1 * s)
+	v := newWorld(t)
+	v.put(2*s, "www.example. A", answer{answer: "www.example. 60 A 192.0.2.9"})
+	v.put(2*s, "gone.example. A", nxdomain(300*s))
+	v.put(2*s, "none.example. A", nodata(300*s))
+	v.fail(2*s, "bad.example. A")
+	if kept, leftOut, err := v.ReadSnapshot(bytes.NewReader(b), at(3*s-1)); kept != 1 || leftOut != 3 || err != nil {
+		t.Errorf("got %d kept, %d left out, %v, want 1, 3 and no error", kept, leftOut, err)
+	}
+	for question, want := range map[string]string{
+		"www.example. A":  "www.example. 59 A 192.0.2.9",
+		"gone.example. A": "",
+		"none.example. A": "",
+		"bad.example. A":  "bad.example. 297 A 192.0.2.1", // a failure says nothing of the name
+	} {
+		if m := v.ask(3*s-1, question); m == nil || words(m.Answer) != want {
+			t.Errorf("%s: got %v, want %q", question, m, want)
+		}
+	}
+	v.wantIndex()
+}
+
+func TestNothingIsTakenFromADamagedSnapshot(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.put(0, "www.example. A", a("www.example.", 300*s))
+	w.put(0, "web.example. A", a("web.example.", 300*s))
+	good := w.snapshot(1)
+	v := newWorld(t)
+	refused := func(what string, b []byte, says string) {
+		t.Helper()
+		kept, leftOut, err := v.ReadSnapshot(bytes.NewReader(b), at(2))
+		if kept != 0 || leftOut != 0 || !errors.Is(err, ErrSnapshot) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: got %d kept, %d left out, %v, want none and that %s", what, kept, leftOut, err, says)
+		}
+	}
+	for i := range good {
+		damaged := bytes.Clone(good)
+		damaged[i] ^= 0x10
+		says := "its checksum is wrong"
+		switch {
+		case i < len(snapshotMagic):
+			says = "it does not begin as one"
+		case i < len(snapshotMagic)+4:
+			says = "of version 1: it has version "
+		}
+		refused("a byte is another", damaged, says)
+		refused("cut off", good[:i], "")
+	}
+	refused("a byte more", append(bytes.Clone(good), 0), "its checksum is wrong")
+	refused("empty", nil, "it ends too early")
+	refused("another file", []byte(strings.Repeat("www.example. A 192.0.2.1\n", 100)), "it does not begin as one")
+	if all := v.totals(); all.positive.entries != 0 {
+		t.Errorf("got %d entries, want none", all.positive.entries)
+	}
+}
+
+// TestSnapshotWithoutEndIsRefused has one whose checksum is right.
+func TestSnapshotWithoutEndIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.put(0, "www.example. A", a("www.example.", 300*s))
+	b := w.snapshot(1)
+	for missing := 1; missing < len(b)-snapshotHeaderLen-checksumLen; missing++ {
+		short := resummed(bytes.Clone(b[:len(b)-missing]))
+		if _, _, err := newWorld(t).ReadSnapshot(bytes.NewReader(short), at(2)); !errors.Is(err, ErrSnapshot) {
+			t.Errorf("%d bytes less: got %v, want ErrSnapshot", missing, err)
+		}
+	}
+}
+
+// resummed corrects the checksum.
+func resummed(b []byte) []byte {
+	sum := newChecksum()
+	sum.Write(b[:len(b)-checksumLen])
+	return sum.Sum(b[:len(b)-checksumLen])
+}
+
+// TestWhatIsNoAnswerIsLeftOut has sound snapshots with entries that no upstream gives.
+func TestWhatIsNoAnswerIsLeftOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.put(0, "www.example. A", a("www.example.", 300*s))
+	good := w.snapshot(1)
+	const message = snapshotHeaderLen + recordHeaderLen
+	for name, damage := range map[string]func(m []byte){
+		"no response":          func(m []byte) { m[2] &^= 0x80 },
+		"NXDOMAIN":             func(m []byte) { m[3] |= dns.RcodeNameError },
+		"REFUSED":              func(m []byte) { m[3] |= dns.RcodeRefused },
+		"another opcode":       func(m []byte) { m[2] |= dns.OpcodeNotify << 3 },
+		"no question":          func(m []byte) { m[5] = 0 },
+		"more answers":         func(m []byte) { m[7]++ },
+		"a name that is none":  func(m []byte) { m[wire.HeaderLen] = 0xC0 },
+		"a name without end":   func(m []byte) { m[wire.HeaderLen] = 63 },
+		"another qtype":        func(m []byte) { m[wire.HeaderLen+14] = byte(dns.TypeMX) },
+		"another class":        func(m []byte) { m[wire.HeaderLen+16] = dns.ClassCHAOS },
+		"an owner that is far": func(m []byte) { m[wire.HeaderLen+17] = 0xFF },
+		"an address too short": func(m []byte) { m[len(m)-5]-- },
+	} {
+		b := bytes.Clone(good)
+		n := int(binary.BigEndian.Uint16(b[snapshotHeaderLen:]))
+		damage(b[message:][:n])
+		v := newWorld(t)
+		if kept, leftOut, err := v.ReadSnapshot(bytes.NewReader(resummed(b)), at(2)); kept != 0 || leftOut != 1 || err != nil {
+			t.Errorf("%s: got %d kept, %d left out, %v, want it left out", name, kept, leftOut, err)
+		}
+	}
+}
+
+func TestSnapshotFromTheFutureIsNotUsed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.put(0, "www.example. A", a("www.example.", 300*s))
+	b := w.snapshot(1 * s)
+	kept, _, err := newWorld(t).ReadSnapshot(bytes.NewReader(b), at(1*s-1))
+	if kept != 0 || err == nil || errors.Is(err, ErrSnapshot) || !strings.Contains(err.Error(), "set the clock") {
+		t.Errorf("got %d kept and %v, want none and a word on the clock", kept, err)
+	}
+}
+
+// TestAgesThatNothingHasOverflowNothing has the moments that the fields of a file can hold and no snapshot has.
+func TestAgesThatNothingHasOverflowNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.put(0, "www.example. A", a("www.example.", 300*s))
+	good := w.snapshot(1)
+	for _, written := range []uint64{0, 1 << 63, 1<<63 + 1} {
+		for _, age := range []uint32{0, 1 << 31, 1<<32 - 1} {
+			b := bytes.Clone(good)
+			binary.BigEndian.PutUint64(b[snapshotHeaderLen-8:], written)
+			binary.BigEndian.PutUint32(b[snapshotHeaderLen+3:], age)
+			if kept, _, err := newWorld(t).ReadSnapshot(bytes.NewReader(resummed(b)), at(2)); kept != 0 || err != nil {
+				t.Errorf("written at %d ns, %d ms old: got %d kept, %v, want it left out", int64(written), age, kept, err)
+			}
+		}
+	}
+}
+
+// brokenDisk gives what it has, and then an error that is not the end.
+type brokenDisk struct {
+	*bytes.Reader
+	left int
+}
+
+func (d *brokenDisk) Read(b []byte) (int, error) {
+	if d.left == 0 {
+		return 0, os.ErrDeadlineExceeded
+	}
+	n, err := d.Reader.Read(b[:min(len(b), d.left)])
+	d.left -= n
+	return n, err
+}
+
+func TestDiskThatFailsIsNotADamagedSnapshot(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.put(0, "www.example. A", a("www.example.", 300*s))
+	b := w.snapshot(1)
+	for n := range 2*len(b) - snapshotHeaderLen - checksumLen { // it is read twice
+		if _, _, err := newWorld(t).ReadSnapshot(&brokenDisk{bytes.NewReader(b), n}, at(2)); !errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, ErrSnapshot) {
+			t.Errorf("after %d bytes: got %v, want the disk's error", n, err)
+		}
+	}
+}
+
+func TestDiskThatIsFullIsTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	raw := w.raw("h00000000.example. A", a("h00000000.example.", 300*s))
+	for n := range 3000 {
+		raw.put(0, n)
+	}
+	size := len(w.snapshot(1))
+	full := errors.New("full")
+	for _, room := range []int{0, 1, snapshotBuffer, size - checksumLen, size - 1} {
+		if _, err := w.WriteSnapshot(&smallDisk{room, full}, at(1)); !errors.Is(err, full) {
+			t.Errorf("room for %d of %d bytes: got %v, want it told", room, size, err)
+		}
+	}
+	if _, err := w.WriteSnapshot(&smallDisk{size, full}, at(1)); err != nil {
+		t.Errorf("room for all %d bytes: got %v", size, err)
+	}
+}
+
+// smallDisk takes that many bytes and then says err.
+type smallDisk struct {
+	room int
+	err  error
+}
+
+func (d *smallDisk) Write(b []byte) (int, error) {
+	n := min(len(b), d.room)
+	d.room -= n
+	if n < len(b) {
+		return n, d.err
+	}
+	return n, nil
+}
+
+// TestSnapshotUnderConcurrentUse writes and reads while answers come and go.
+func TestSnapshotUnderConcurrentUse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	v := newWorld(t)
+	var users sync.WaitGroup
+	for i := range 4 {
+		raw := w.raw("h00000000.example. A", a("h00000000.example.", 300*s))
+		gone := v.raw("h00000000.example. A", nxdomain(300*s))
+		users.Go(func() {
+			for n := range 5000 {
+				k, _ := raw.put(0, n*4+i)
+				w.Get(k, at(1))
+				if n%5 == 0 {
+					gone.put(0, n*4+i)
+				}
+			}
+		})
+	}
+	for range 20 {
+		if _, _, err := v.ReadSnapshot(halves(w.snapshot(1)), at(2)); err != nil {
+			t.Error(err)
+		}
+	}
+	users.Wait()
+	w.wantIndex()
+	v.wantIndex()
+}
+
+// halves is a file that gives half of what it is asked for.
+func halves(b []byte) io.ReadSeeker {
+	r := bytes.NewReader(b)
+	return struct {
+		io.Reader
+		io.Seeker
+	}{iotest.HalfReader(r), r}
+}
+
+// hundredThousand has 100,000 answers.
+func hundredThousand(b *testing.B) *world {
+	w := newWorld(b, func(c *Config) { c.Memory = 64 << 20 })
+	raw := w.raw("h00000000.example. A", a("h00000000.example.", 300*s))
+	for n := range 100_000 {
+		raw.put(0, n)
+	}
+	return w
+}
+
+func BenchmarkWriteSnapshot(b *testing.B) {
+	w := hundredThousand(b)
+	for b.Loop() {
+		if n, err := w.WriteSnapshot(io.Discard, at(1)); n != 100_000 || err != nil {
+			b.Fatal(n, err)
+		}
+	}
+}
+
+func BenchmarkReadSnapshot(b *testing.B) {
+	w := hundredThousand(b)
+	snapshot := w.snapshot(1)
+	b.SetBytes(int64(len(snapshot)))
+	for b.Loop() {
+		v := New(w.config, at(2))
+		if n, _, err := v.ReadSnapshot(bytes.NewReader(snapshot), at(2)); n != 100_000 || err != nil {
+			b.Fatal(n, err)
+		}
+	}
+}
