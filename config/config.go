@@ -25,7 +25,7 @@ type Config struct {
 	Watch     []Watch // names that may not exist yet; the longest match wins, at most 1,000
 	Notify    Notify
 	Allow     []Clients // who is answered; others are REFUSED
-	RateLimit int       // UDP queries a second that the clients of one prefix may send; zero is no limit
+	RateLimit int       // UDP packets a second that the clients of one prefix may send; zero is no limit
 	Admin     string    // IP:port, localhost:port or unix:///path; empty is off
 	Log       slog.Level
 	LogFormat LogFormat

@@ -24,12 +24,14 @@ var buckets = [...]time.Duration{
 // counts is what a reader counts during one batch, without any synchronisation.
 type counts struct {
 	queries uint64
+	limited uint64
 	rcodes  [rcodes]uint64
 }
 
 // tally is what has been counted. Readers have one each, so that they don't wait for each other's cache lines.
 type tally struct {
 	queries atomic.Uint64
+	limited atomic.Uint64
 	rcodes  [rcodes]atomic.Uint64
 	latency [len(buckets) + 1]atomic.Uint64
 	sum     atomic.Int64 // nanoseconds
@@ -40,6 +42,10 @@ type tally struct {
 func (t *tally) add(c *counts, took time.Duration) {
 	t.queries.Add(c.queries)
 	c.queries = 0
+	if c.limited > 0 {
+		t.limited.Add(c.limited)
+		c.limited = 0
+	}
 	var answered uint64
 	for i, n := range c.rcodes {
 		if n > 0 {
@@ -66,6 +72,7 @@ func (t *tally) observe(n uint64, took time.Duration) {
 var (
 	descQueries   = prometheus.NewDesc("notyet_queries_total", "Packets and messages from clients.", []string{"proto"}, nil)
 	descDrops     = prometheus.NewDesc("notyet_udp_drops_total", "Packets that the kernel dropped because its buffer was full.", nil, nil)
+	descLimited   = prometheus.NewDesc("notyet_queries_limited_total", "Packets that were over the limit of their client's prefix.", nil, nil)
 	descResponses = prometheus.NewDesc("notyet_responses_total", "Replies to clients.", []string{"rcode"}, nil)
 	descSeconds   = prometheus.NewDesc("notyet_query_seconds", "Time from a query to its reply.", nil, nil)
 	descConns     = prometheus.NewDesc("notyet_tcp_connections", "TCP connections of clients.", nil, nil)
@@ -97,16 +104,17 @@ func (m *meter) answered(rcode int, took time.Duration) {
 
 // Describe implements prometheus.Collector.
 func (m *meter) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descQueries, descDrops, descResponses, descSeconds, descConns, descConnLimit, descLogDrops} {
+	for _, d := range []*prometheus.Desc{descQueries, descLimited, descDrops, descResponses, descSeconds, descConns, descConnLimit, descLogDrops} {
 		ch <- d
 	}
 }
 
 // Collect implements prometheus.Collector.
 func (m *meter) Collect(ch chan<- prometheus.Metric) {
-	var udp, drops uint64
+	var udp, limited, drops uint64
 	for i, t := range m.readers {
 		udp += t.queries.Load()
+		limited += t.limited.Load()
 		drops += m.server.udp[i].Drops()
 	}
 	counter := func(d *prometheus.Desc, n uint64, labels ...string) {
@@ -117,6 +125,7 @@ func (m *meter) Collect(ch chan<- prometheus.Metric) {
 	}
 	counter(descQueries, udp, "udp")
 	counter(descQueries, m.tcp.queries.Load(), "tcp")
+	counter(descLimited, limited)
 	counter(descDrops, drops)
 	counter(descLogDrops, m.server.log.drops())
 	gauge(descConns, m.server.conns.count())

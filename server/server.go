@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,6 +41,8 @@ type Config struct {
 	Notify func(packet []byte, client netip.Addr) (reply []byte)
 	// Allow has the prefixes whose clients are answered; empty: nobody is.
 	Allow []netip.Prefix
+	// RateLimit is how many packets a second the clients of one prefix may send over UDP; 0: no limit.
+	RateLimit int
 	// Version and ID are what version.bind and id.server say (RFC 4892); empty: REFUSED.
 	Version, ID string
 	QueryLog    QueryLog
@@ -50,6 +53,7 @@ type Config struct {
 type Server struct {
 	config  Config
 	allow   allowList
+	limit   atomic.Pointer[limiter] // nil when off
 	udp     []socket.Conn
 	tcp     []net.Listener
 	conns   connections
@@ -69,6 +73,7 @@ func New(ctx context.Context, config Config) (*Server, error) {
 		config.Readers = 1
 	}
 	s := &Server{config: config, allow: newAllowList(config.Allow)}
+	s.limit.Store(newLimiter(config.RateLimit, time.Now()))
 	s.conns.init()
 	s.log = newQueryLog(config.QueryLog, config.Log)
 	s.waiting.New = func() any { return newWaitingUDP(s) }

@@ -36,6 +36,9 @@ func (r *reader) packet(p *socket.Packet, now time.Time) {
 	s, q := r.server, &r.query
 	err := wire.ParseQuery(p.In, q)
 	r.counts.queries++
+	if l := s.limit.Load(); l != nil && r.limited(l, p, err, now) {
+		return
+	}
 	reply, rcode, ok := s.local(p.Out, p.In, q, err, p.Peer.Addr.Addr())
 	if ok {
 		if p.Out = reply; len(reply) > 0 {

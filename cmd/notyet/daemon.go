@@ -103,7 +103,7 @@ func (d *daemon) open(ctx context.Context, cfg config.Config) (err error) {
 	host, _ := os.Hostname() // without one, id.server is REFUSED
 	d.server, err = server.New(ctx, server.Config{
 		Listen: cfg.Listen, ReusePort: cfg.ReusePort, Replies: replies,
-		Cache: answers, Resolve: d.resolver.Serve, Notify: d.watching.Notified, Allow: prefixes(cfg.Allow),
+		Cache: answers, Resolve: d.resolver.Serve, Notify: d.watching.Notified, Allow: prefixes(cfg.Allow), RateLimit: cfg.RateLimit,
 		Version: version(), ID: host,
 		QueryLog: queryLogs[cfg.QueryLog], Log: d.log,
 	})

@@ -340,6 +340,7 @@ func TestEveryMetricIsThere(t *testing.T) {
 	for _, want := range []string{
 		`notyet_queries_total{proto="udp"}`,
 		`notyet_queries_total{proto="tcp"}`,
+		`notyet_queries_limited_total`,
 		`notyet_udp_drops_total`,
 		`notyet_responses_total{rcode="NOERROR"}`,
 		`notyet_responses_total{rcode="NXDOMAIN"}`,
