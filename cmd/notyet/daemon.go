@@ -45,6 +45,7 @@ type daemon struct {
 	watched   []config.Watch
 	resolver  *resolver.Resolver
 	server    *server.Server
+	snapshot  *snapshot     // nil when off
 	admin     *admin.Server // nil when off
 }
 
@@ -90,6 +91,7 @@ func (d *daemon) open(ctx context.Context, cfg config.Config) (err error) {
 		Memory: cfg.Cache.Memory, MaxTTL: cfg.Cache.MaxTTL, MaxNegativeTTL: cfg.Cache.MaxNegativeTTL, Stale: cfg.Cache.Stale,
 		Refresh: func(k cache.Key) bool { return d.resolver.Refresh(k) },
 	}, start)
+	d.snapshot = newSnapshot(cfg.Cache.Snapshot, answers, d.log)
 	metrics := upstream.NewMetrics()
 	if d.routes, err = d.makeRoutes(cfg, metrics); err != nil {
 		return err
@@ -113,7 +115,7 @@ func (d *daemon) open(ctx context.Context, cfg config.Config) (err error) {
 
 	registry := prometheus.NewRegistry()
 	for _, part := range [][]prometheus.Collector{
-		d.server.Metrics(), d.resolver.Metrics(), d.watching.Metrics(), answers.Metrics(), metrics.Collectors(),
+		d.server.Metrics(), d.resolver.Metrics(), d.watching.Metrics(), answers.Metrics(), d.snapshot.metrics(), metrics.Collectors(),
 		{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})},
 	} {
 		registry.MustRegister(part...)
@@ -234,7 +236,9 @@ func (d *daemon) run(ctx context.Context) error {
 	}
 	d.announce()
 	d.resolver.Probe()
+	endSnapshot := d.snapshot.begin()
 	err := d.server.Run(ctx)
+	endSnapshot()
 	d.log.Info("stopped")
 	return err
 }
