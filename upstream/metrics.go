@@ -32,7 +32,7 @@ func NewMetrics() *Metrics {
 		}, []string{"upstream"}),
 		up: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "notyet_upstream_up",
-			Help: "Whether the last exchange with an upstream brought a reply.",
+			Help: "Whether an upstream is asked as usual: not after three failures in a row, until it answers again.",
 		}, []string{"upstream"}),
 		sockets: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "notyet_upstream_sockets",
@@ -74,16 +74,13 @@ func (m *meter) observe(reply []byte, err error, took time.Duration) {
 	case m == nil:
 	case err == nil:
 		m.seconds.Observe(took.Seconds())
-		m.up.Set(1)
 		m.reply(wire.Flags(uint16(reply[2])<<8 | uint16(reply[3])).Rcode()).Inc()
 	case errors.Is(err, ErrStopped):
 	case errors.Is(err, ErrBusy):
 		m.busy.Inc()
 	case errors.Is(err, ErrTimeout):
-		m.up.Set(0)
 		m.timeout.Inc()
 	default:
-		m.up.Set(0)
 		m.unreachable.Inc()
 	}
 }
@@ -96,6 +93,17 @@ func (m *meter) reply(rcode int) prometheus.Counter {
 		return m.negative
 	}
 	return m.failed
+}
+
+// setDown notes whether the upstream is left alone.
+func (m *meter) setDown(down bool) {
+	switch {
+	case m == nil:
+	case down:
+		m.up.Set(0)
+	default:
+		m.up.Set(1)
+	}
 }
 
 // ignore counts a reply that was not believed.

@@ -58,7 +58,8 @@ type Config struct {
 type Upstream struct {
 	config Config
 	name   string
-	meter  *meter         // nil: nothing is counted
+	meter  *meter // nil: nothing is counted
+	health *Health
 	pool   [poolSize]slot // empty when every query has a socket of its own
 
 	tcp chan struct{} // a place for each exchange over TCP
@@ -83,6 +84,7 @@ func New(config Config) *Upstream {
 	}
 	u := &Upstream{config: config, name: Name(config.Addr, config.TCP), tcp: make(chan struct{}, maxTCP), open: make(map[*source]struct{})}
 	u.meter = config.Metrics.meter(u.name)
+	u.health = &Health{meter: u.meter, epoch: time.Now()}
 	u.ctx, u.stop = context.WithCancel(context.Background())
 	return u
 }
