@@ -48,8 +48,7 @@ func (u *Upstream) exchangeTCP(x *Exchange) ([]byte, error) {
 	limit := x.limit(time.Now())
 	ctx, cancel := context.WithDeadline(u.ctx, limit)
 	defer cancel()
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp", u.config.Addr.String())
+	conn, err := u.config.Dial(ctx, "tcp", u.config.Addr.String())
 	if err != nil {
 		return nil, u.tcpError(err)
 	}

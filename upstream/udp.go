@@ -18,7 +18,7 @@ type source struct {
 	opened   time.Time
 
 	mu      sync.Mutex // guards all below
-	conn    *socket.Connected
+	conn    Socket
 	pending map[uint16]*Exchange
 	sent    int
 	seq     uint64
@@ -80,7 +80,7 @@ func (u *Upstream) openSource(now time.Time) (*source, error) {
 	s := &source{upstream: u, opened: now, pending: make(map[uint16]*Exchange)}
 	s.mu.Lock() // something may be received before Dial returns
 	defer s.mu.Unlock()
-	conn, err := u.config.Group.Dial(u.config.Addr, s)
+	conn, err := u.config.Connect(u.config.Addr, s)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -52,6 +53,17 @@ type Config struct {
 	Group     *socket.Group
 	Deadlines *Deadlines
 	Metrics   *Metrics // nil: nothing is counted
+	// Connect opens UDP sockets whose packets receiver gets; nil: as Group does.
+	Connect func(addr netip.AddrPort, receiver socket.Receiver) (Socket, error)
+	// Dial opens TCP connections; nil: as net.Dialer does.
+	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+}
+
+// Socket is a UDP socket that is connected to a server. It is safe for concurrent use.
+type Socket interface {
+	Send(packet []byte) error
+	LocalAddr() netip.AddrPort
+	Close()
 }
 
 // Upstream is one remote server. It is safe for concurrent use.
@@ -81,6 +93,14 @@ type slot struct {
 func New(config Config) *Upstream {
 	if config.SocketQueries == 0 {
 		config.SocketQueries = maxSocketQueries
+	}
+	if config.Connect == nil {
+		config.Connect = func(addr netip.AddrPort, receiver socket.Receiver) (Socket, error) {
+			return config.Group.Dial(addr, receiver)
+		}
+	}
+	if config.Dial == nil {
+		config.Dial = new(net.Dialer).DialContext
 	}
 	u := &Upstream{config: config, name: Name(config.Addr, config.TCP), tcp: make(chan struct{}, maxTCP), open: make(map[*source]struct{})}
 	u.meter = config.Metrics.meter(u.name)
