@@ -34,7 +34,7 @@ const (
 
 func newCall(r *Resolver) *call {
 	c := &call{}
-	c.init(r, c.end)
+	c.init(r, c.end, c.unused)
 	return c
 }
 
@@ -68,8 +68,8 @@ func (c *call) end(o Outcome) {
 	r.end(c, e)
 }
 
-// release gives the call back. The caller has taken from it what it needs.
-func (c *call) release() {
+// unused gives the call back once it has ended and every upstream that it asked has answered or timed out.
+func (c *call) unused() {
 	c.forget()
 	c.resolver.calls.Put(c)
 }

@@ -30,7 +30,8 @@ const (
 
 // loops finds out whether an upstream sends our questions back to us, over however many forwarders, which would
 // keep every question waiting for itself. It asks the upstream for a name of its own making; if that name comes in as
-// a client's question, there is a loop. Upstreams are probed at the start, when they time out, and while they loop.
+// a client's question, there is a loop. Upstreams are probed at the start, when they time out, while they loop, and while they
+// are down.
 type loops struct {
 	log   *slog.Logger
 	token [tokenLen]byte
@@ -50,6 +51,7 @@ type loopState struct {
 type probe struct {
 	upstream Upstream
 	number   uint32
+	asked    time.Time
 	cameBack bool
 	exchange upstream.Exchange
 }
@@ -118,29 +120,39 @@ func (l *loops) looping(up Upstream) bool {
 	return s != nil && s.looping
 }
 
-// begin makes a probe unless the last one is too recent.
-func (l *loops) begin(up Upstream, zone []byte, now time.Time) *probe {
+// due reports whether the last probe of an upstream is long enough ago, and takes the next for begun.
+func (l *loops) due(up Upstream, now time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.stateLocked(up)
 	if now.Before(s.next) {
-		return nil
+		return false
 	}
 	s.next = now.Add(probeInterval)
-	p := &probe{upstream: up, number: mathrand.Uint32()} // one upstream can't speak for another
+	return true
+}
+
+// begin makes a probe. There may be no room for its name below the zone; then a loop shows as timeouts, and the probe is of
+// no use but to see whether the upstream answers: it asks for the zone itself.
+func (l *loops) begin(up Upstream, zone []byte, now time.Time) (p *probe, room bool) {
+	p = &probe{upstream: up, number: mathrand.Uint32(), asked: now} // one upstream can't speak for another
 	name := append([]byte{tokenLen + numberLen}, l.token[:]...)
 	name = hex.AppendEncode(name, binary.BigEndian.AppendUint32(nil, p.number))
 	name = append(append(name, probeLabel...), zone...)
-	if len(name) > wire.MaxName {
-		return nil // no room below this zone; a loop then shows as timeouts
+	if room = len(name) <= wire.MaxName; !room {
+		name = zone
 	}
 	p.exchange = upstream.Exchange{
 		Query: wire.AppendQuery(nil, name, dns.TypeTXT, wire.RD, false),
 		Name:  name, Type: dns.TypeTXT,
 		Deadline: now.Add(timeout),
 	}
-	l.under[p.number] = p
-	return p
+	if room {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.under[p.number] = p
+	}
+	return p, room
 }
 
 // end takes the result of a probe. Only a reply to one that did not come back says that there is no loop.
@@ -176,15 +188,27 @@ func (r *Resolver) Probe() {
 
 // probe starts one if the last is long enough ago.
 func (r *Resolver) probe(route *Route, up Upstream) {
-	p := r.loops.begin(up, route.Zone, time.Now())
-	if p == nil {
+	now := time.Now()
+	if !r.loops.due(up, now) {
 		return
 	}
-	p.exchange.Done = func(_ []byte, err error) {
-		if err == nil {
-			r.sawReply()
-		}
-		r.loops.end(p, err)
+	p, room := r.loops.begin(up, route.Zone, now)
+	if !room {
+		return
 	}
+	p.exchange.Done = func(reply []byte, err error) { r.probed(p, reply, err) }
 	up.Ask(&p.exchange)
+}
+
+// probed takes the result of a probe, which says nothing against the upstream: only clients' questions do. Any reply says
+// something for it, even that it does not know or refuses such a name, unless that is what it was lost for.
+func (r *Resolver) probed(p *probe, reply []byte, err error) {
+	v := judge(reply, err, &p.exchange, true, new(wire.Reply))
+	if v.replied {
+		r.sawReply()
+		if !(v.failure && r.checks.lostFor(p.upstream, v.why)) && p.upstream.Health().Answered(p.asked) {
+			r.back(p.upstream)
+		}
+	}
+	r.loops.end(p, err)
 }

@@ -26,9 +26,9 @@ func (b *bed) loopsBack(x *upstream.Exchange) {
 			x.Done(reply, err)
 		}
 	}
-	timeout := time.AfterFunc(min(2*time.Second, time.Until(x.Deadline)), func() { done(nil, upstream.ErrTimeout) })
 	query := slices.Clone(x.Query)
 	key := b.cache.Key(nil, slices.Clone(x.Name), x.Type, false, false)
+	timeout := time.AfterFunc(min(2*time.Second, time.Until(x.Deadline)), func() { done(nil, upstream.ErrTimeout) })
 	b.Serve(&Query{Key: key, RD: true, Done: func(e *cache.Entry) {
 		timeout.Stop()
 		done(upstreamtest.Rcode(query, e.Rcode()), nil)
@@ -163,7 +163,7 @@ func TestLoopDoesNotEndWithoutAReply(t *testing.T) {
 	}
 }
 
-func TestDeadUpstreamIsProbedNoMoreOftenThanEveryTenSeconds(t *testing.T) {
+func TestTimeoutsBringAProbeNoMoreOftenThanEveryTenSeconds(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T) {
 		up := newFake("up", dead)
@@ -176,10 +176,13 @@ func TestDeadUpstreamIsProbedNoMoreOftenThanEveryTenSeconds(t *testing.T) {
 		for _, done := range all {
 			b.wait(done)
 		}
-		// A timeout comes every 300 ms from 2 s on, and the first after 10 s brings the next probe.
-		if got, want := up.probes(), "2s 12.1s 22.1s 32.2s"; got != want {
+		// A timeout comes every 300 ms from 2 s on, and the first after 10 s brings the next probe. The others come
+		// because the third, at 2.6 s, takes the upstream down.
+		if got, want := up.probes(), "2s 3.6s 7.6s 12.1s 13.6s 22.1s 23.6s 32.2s"; got != want {
 			t.Errorf("got probes at %q, want %q", got, want)
 		}
+		b.loops.mu.Lock()
+		defer b.loops.mu.Unlock()
 		if n := len(b.loops.under); n != 0 {
 			t.Errorf("got %d probes under way, want none", n)
 		}

@@ -30,6 +30,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type fake struct {
 	name   string
 	answer func(*upstream.Exchange)
+	health *upstream.Health
 
 	mu     sync.Mutex
 	asked  []time.Time // probes excepted
@@ -38,10 +39,12 @@ type fake struct {
 }
 
 func newFake(name string, answer func(*upstream.Exchange)) *fake {
-	return &fake{name: name, answer: answer, began: time.Now()}
+	return &fake{name: name, answer: answer, health: upstream.NewHealth(), began: time.Now()}
 }
 
 func (f *fake) String() string { return f.name }
+
+func (f *fake) Health() *upstream.Health { return f.health }
 
 func (f *fake) Addr() netip.AddrPort { return netip.MustParseAddrPort("192.0.2.53:53") }
 
@@ -148,6 +151,7 @@ type bed struct {
 	cache *cache.Cache
 	log   *logBuffer
 	began time.Time
+	asked int // by askMany
 }
 
 // newBed makes a resolver with one route, in order.

@@ -3,8 +3,8 @@ package resolver
 import "github.com/prometheus/client_golang/prometheus"
 
 type meter struct {
-	shed, stale, prefetches prometheus.Counter
-	gauge                   []prometheus.Collector
+	shed, stale, prefetches, overtaken prometheus.Counter
+	gauge                              []prometheus.Collector
 }
 
 func newMeter(r *Resolver) meter {
@@ -18,6 +18,7 @@ func newMeter(r *Resolver) meter {
 		shed:       counter("notyet_queries_shed_total", "Queries answered SERVFAIL because too much was under way."),
 		stale:      counter("notyet_queries_stale_total", "Queries that waited for an upstream in vain and got an answer past its TTL."),
 		prefetches: counter("notyet_prefetches_total", "Answers that an upstream was asked for because they were soon past their TTL."),
+		overtaken:  counter("notyet_upstream_overtaken_total", "Questions put to a further upstream because one took longer than it usually does."),
 		gauge: []prometheus.Collector{
 			gauge("notyet_queries_under_way", "Queries that wait for an upstream.", func() float64 { return float64(r.queries.Load()) }),
 			gauge("notyet_queries_under_way_limit", "How many queries may wait.", func() float64 { return maxQueries }),
@@ -31,5 +32,5 @@ func newMeter(r *Resolver) meter {
 
 // Metrics returns the resolver's collectors.
 func (r *Resolver) Metrics() []prometheus.Collector {
-	return append([]prometheus.Collector{r.meter.shed, r.meter.stale, r.meter.prefetches}, r.meter.gauge...)
+	return append([]prometheus.Collector{r.meter.shed, r.meter.stale, r.meter.prefetches, r.meter.overtaken}, r.meter.gauge...)
 }

@@ -39,6 +39,8 @@ type Resolver struct {
 	config Config
 	routes routes
 	loops  loops
+	checks checks
+	budget budget
 	meter  meter
 	waits  waits
 	behind behind
@@ -65,17 +67,15 @@ type shard struct {
 func New(config Config) *Resolver {
 	r := &Resolver{config: config, routes: newRoutes(config.Routes), answered: make(chan struct{})}
 	r.loops.init(config.Log)
+	r.checks.all = make(map[Upstream]*check)
+	r.budget.saved.Store(maxSaved)
 	r.meter = newMeter(r)
 	r.waits.over = r.standIn
 	for i := range r.shards {
 		r.shards[i].calls = make(map[uint64]*call)
 	}
 	r.calls.New = func() any { return newCall(r) }
-	r.askings.New = func() any {
-		a := new(asking)
-		a.init(r, nil)
-		return a
-	}
+	r.askings.New = func() any { return newAsking(r) }
 	return r
 }
 

@@ -11,6 +11,8 @@ import (
 // Upstream is a server that questions are forwarded to.
 type Upstream interface {
 	Ask(*upstream.Exchange)
+	// Health is what it has shown, always the same one. It lives as long as the upstream, whatever routes that is in.
+	Health() *upstream.Health
 	Addr() netip.AddrPort
 	String() string
 }
@@ -19,6 +21,16 @@ type Upstream interface {
 type Route struct {
 	Zone      []byte // wire format, lower case
 	Upstreams []Upstream
+}
+
+// allDown reports whether there is no upstream that is best asked.
+func (r *Route) allDown() bool {
+	for _, up := range r.Upstreams {
+		if !up.Health().Down() {
+			return false
+		}
+	}
+	return true
 }
 
 // routes finds the route of a name: the longest zone that the name is in wins.
@@ -61,10 +73,16 @@ const (
 	Random
 )
 
-// first is the index of the upstream to begin with.
-func (p Policy) first(n int) int {
-	if p == Random {
-		return rand.IntN(n)
+// first is the index of the upstream to begin with. If that is down, the next in order is in its place; so Random draws
+// again, for its neighbour not to have both shares.
+func (p Policy) first(upstreams []Upstream) (i int) {
+	if p == Sequential {
+		return 0
 	}
-	return 0
+	for range upstreams {
+		if i = rand.IntN(len(upstreams)); !upstreams[i].Health().Down() {
+			break
+		}
+	}
+	return i
 }

@@ -151,8 +151,13 @@ type miss struct {
 	answered chan *cache.Entry
 }
 
-func newMiss(t testing.TB) *miss {
-	m := &miss{bed: newBed(t, newUpstream(t, answerRaw(t), false)), answered: make(chan *cache.Entry, 1)}
+// newMiss has so many upstreams, all of which answer at once.
+func newMiss(t testing.TB, n int) *miss {
+	var upstreams []Upstream
+	for range n {
+		upstreams = append(upstreams, newUpstream(t, answerRaw(t), false))
+	}
+	m := &miss{bed: newBed(t, upstreams...), answered: make(chan *cache.Entry, 1)}
 	m.query.Done = func(e *cache.Entry) { m.answered <- e }
 	m.query.RD = true
 	return m
@@ -172,29 +177,35 @@ func TestMissAllocatesLittle(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
-	m := newMiss(t)
-	if e := m.ask(); e.Kind() != wire.Positive {
-		t.Fatalf("got %v, want an answer", e.Kind())
-	}
-	for range 3000 { // the sockets are opened, and the maps have grown
-		m.ask()
-	}
-	// The entry and its bytes, and its element in the list of the cache. The sockets, which are
-	// replaced every thousand queries, and the growth of maps come to less than one.
-	const allowed = 4
-	if got := testing.AllocsPerRun(5000, func() { m.ask() }); got > allowed {
-		t.Errorf("got %v allocations per miss, want at most %d", got, allowed)
-	} else {
-		t.Logf("%v allocations per miss", got)
+	for _, upstreams := range []int{1, 2} {
+		m := newMiss(t, upstreams)
+		if e := m.ask(); e.Kind() != wire.Positive {
+			t.Fatalf("got %v, want an answer", e.Kind())
+		}
+		for range 3000 { // the sockets are opened, and the maps have grown
+			m.ask()
+		}
+		// The entry and its bytes, and its element in the list of the cache. The sockets, which are
+		// replaced every thousand queries, and the growth of maps come to less than one.
+		const allowed = 4
+		if got := testing.AllocsPerRun(5000, func() { m.ask() }); got > allowed {
+			t.Errorf("%d upstreams: got %v allocations per miss, want at most %d", upstreams, got, allowed)
+		} else {
+			t.Logf("%d upstreams: %v allocations per miss", upstreams, got)
+		}
 	}
 }
 
 func BenchmarkMiss(b *testing.B) {
-	m := newMiss(b)
-	b.ReportAllocs()
-	for b.Loop() {
-		if e := m.ask(); e.Kind() != wire.Positive {
-			b.Fatalf("got %v, want an answer", e.Kind())
-		}
+	for _, upstreams := range []int{1, 2} {
+		b.Run(fmt.Sprintf("upstreams=%d", upstreams), func(b *testing.B) {
+			m := newMiss(b, upstreams)
+			b.ReportAllocs()
+			for b.Loop() {
+				if e := m.ask(); e.Kind() != wire.Positive {
+					b.Fatalf("got %v, want an answer", e.Kind())
+				}
+			}
+		})
 	}
 }
