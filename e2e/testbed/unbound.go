@@ -17,6 +17,7 @@ type Unbound struct {
 // UnboundConfig says what an Unbound resolves. All other names are refused, and name servers in 192.0.2.0/24 are
 // not asked, so no packet leaves the machine.
 type UnboundConfig struct {
+	Addr    netip.AddrPort            // where it listens; zero: an address of its own, at Port
 	Zones   map[string]netip.AddrPort // zone without final dot → its authority
 	Anchors []string                  // trust anchors; none: it does not validate
 	Forward netip.AddrPort            // everything goes here instead of being refused; zero: nothing
@@ -27,7 +28,10 @@ type UnboundConfig struct {
 func StartUnbound(o Owner, c UnboundConfig) *Unbound {
 	o.Helper()
 	dir := o.TempDir()
-	u := &Unbound{Addr: netip.AddrPortFrom(Address(o), Port)}
+	if !c.Addr.IsValid() {
+		c.Addr = netip.AddrPortFrom(Address(o), Port)
+	}
+	u := &Unbound{Addr: c.Addr}
 	modules := "iterator"
 	if len(c.Anchors) > 0 {
 		modules = "validator iterator"
