@@ -31,6 +31,12 @@ type timer struct {
 	attempt
 }
 
+// holder is what exchanges are under way at: a socket or a connection.
+type holder interface {
+	// take ends an attempt; it reports whether that was still to be done.
+	take(a attempt) bool
+}
+
 // NewDeadlines makes an empty wheel. Run has to be called for anything to end.
 func NewDeadlines() *Deadlines {
 	d := &Deadlines{epoch: time.Now(), wake: make(chan struct{}, 1)}

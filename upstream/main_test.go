@@ -27,6 +27,9 @@ const (
 	atOnce = time.Second
 )
 
+// nowhere is an address that nobody dials.
+var nowhere = netip.MustParseAddrPort("192.0.2.53:53")
+
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // under is what upstreams work with.

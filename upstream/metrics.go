@@ -16,6 +16,7 @@ type Metrics struct {
 	seconds *prometheus.HistogramVec
 	up      *prometheus.GaugeVec
 	sockets *prometheus.GaugeVec
+	conns   *prometheus.GaugeVec
 }
 
 // NewMetrics makes the collectors.
@@ -38,12 +39,16 @@ func NewMetrics() *Metrics {
 			Name: "notyet_upstream_sockets",
 			Help: "Open UDP sockets to an upstream: at most 64 that are asked from, and those that wait for a last reply.",
 		}, []string{"upstream"}),
+		conns: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "notyet_upstream_connections",
+			Help: "Open connections to an upstream, over TCP, TLS or HTTPS: at most 4 that queries are sent over, and those that wait for a last reply.",
+		}, []string{"upstream"}),
 	}
 }
 
 // Collectors returns the collectors.
 func (m *Metrics) Collectors() []prometheus.Collector {
-	return []prometheus.Collector{m.queries, m.seconds, m.up, m.sockets}
+	return []prometheus.Collector{m.queries, m.seconds, m.up, m.sockets, m.conns}
 }
 
 // meter is one upstream's part of the metrics, looked up once. The nil meter counts nothing.
@@ -51,7 +56,7 @@ type meter struct {
 	answered, negative, failed, timeout, unreachable, busy prometheus.Counter
 	truncated, ignored                                     prometheus.Counter
 	seconds                                                prometheus.Observer
-	up, sockets                                            prometheus.Gauge
+	up, sockets, conns                                     prometheus.Gauge
 }
 
 func (m *Metrics) meter(upstream string) *meter {
@@ -66,6 +71,7 @@ func (m *Metrics) meter(upstream string) *meter {
 		unreachable: result("unreachable"), busy: result("busy"),
 		truncated: result("truncated"), ignored: result("ignored"),
 		seconds: m.seconds.WithLabelValues(upstream), up: up, sockets: m.sockets.WithLabelValues(upstream),
+		conns: m.conns.WithLabelValues(upstream),
 	}
 }
 
@@ -124,5 +130,12 @@ func (m *meter) truncate() {
 func (m *meter) hold(sockets int) {
 	if m != nil {
 		m.sockets.Set(float64(sockets))
+	}
+}
+
+// connect notes that there is a connection more, or with -1 one less.
+func (m *meter) connect(more float64) {
+	if m != nil {
+		m.conns.Add(more)
 	}
 }

@@ -64,10 +64,19 @@ func (s *Servers) Close() {
 // The error is ErrTimeout also when ctx's deadline has passed, otherwise ctx's own when that has ended. An exchange that
 // is left so ends by itself, at the latest after serverTimeout.
 func (s *Servers) Exchange(ctx context.Context, server netip.AddrPort, query *dns.Msg) (*dns.Msg, error) {
+	return s.exchange(ctx, server, query, false)
+}
+
+// Recurse is Exchange with RD.
+func (s *Servers) Recurse(ctx context.Context, server netip.AddrPort, query *dns.Msg) (*dns.Msg, error) {
+	return s.exchange(ctx, server, query, true)
+}
+
+func (s *Servers) exchange(ctx context.Context, server netip.AddrPort, query *dns.Msg, rd bool) (*dns.Msg, error) {
 	if ctx.Err() != nil {
 		return nil, contextError(ctx)
 	}
-	packed, err := pack(query)
+	packed, err := pack(query, rd)
 	if err != nil {
 		return nil, fmt.Errorf("query: %w", err)
 	}
@@ -91,14 +100,14 @@ func (s *Servers) Exchange(ctx context.Context, server netip.AddrPort, query *dn
 }
 
 // pack gives query in wire format as it is sent, but for its id and spelling.
-func pack(query *dns.Msg) ([]byte, error) {
+func pack(query *dns.Msg, rd bool) ([]byte, error) {
 	opt := &dns.OPT{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeOPT}}
 	if own := query.IsEdns0(); own != nil {
 		*opt = *own
 	}
 	opt.SetUDPSize(wire.UDPSize)
 	m := *query
-	m.RecursionDesired = false
+	m.RecursionDesired = rd
 	m.Extra = []dns.RR{opt}
 	return m.Pack()
 }

@@ -28,7 +28,7 @@ type source struct {
 // attempt says where an exchange is under way. It outlives the exchange's use: seq tells whether it is still the same.
 type attempt struct {
 	exchange *Exchange
-	source   *source
+	source   holder
 	id       uint16
 	seq      uint64
 }

@@ -4,12 +4,15 @@ package upstream
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"log/slog"
 	"maps"
 	"net"
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"notyet/socket"
@@ -26,9 +29,6 @@ const (
 	maxSocketAge     = 10 * time.Second
 )
 
-// maxTCP bounds the exchanges over TCP that are under way with one upstream; each has a connection and a goroutine.
-const maxTCP = 256
-
 // tryTimeout is how long one attempt may take.
 const tryTimeout = 2 * time.Second
 
@@ -43,8 +43,12 @@ var (
 
 // Config says which server an Upstream is and what it works with.
 type Config struct {
+	// Name is how the upstream is called in metrics and messages; empty: as the configuration spells Addr.
+	Name string
+	// Addr is where the server is. With TLS it may have a port alone: the address is looked up.
 	Addr netip.AddrPort
 	TCP  bool // ask over TCP only
+	TLS  *TLS // ask over TLS only, and how; nil: in the clear
 	// SocketQueries is how many queries a UDP socket is used for; 0: 1,000. With 1 every query comes from a port of its
 	// own, and an upstream that nothing is under way with holds no socket.
 	SocketQueries int
@@ -57,6 +61,7 @@ type Config struct {
 	Connect func(addr netip.AddrPort, receiver socket.Receiver) (Socket, error)
 	// Dial opens TCP connections; nil: as net.Dialer does.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
+	Log  *slog.Logger // nil: nothing is told
 }
 
 // Socket is a UDP socket that is connected to a server. It is safe for concurrent use.
@@ -74,13 +79,17 @@ type Upstream struct {
 	health *Health
 	pool   [poolSize]slot // empty when every query has a socket of its own
 
-	tcp chan struct{} // a place for each exchange over TCP
+	streams   *streams
+	https     *https      // nil: not asked over HTTPS
+	secrets   *tls.Config // of every connection; nil: they are in the clear
+	addresses addresses
+	distrust  atomic.Pointer[certificateError] // what was wrong with the last certificate; nil and empty: nothing
+
 	ctx context.Context
 
-	mu    sync.Mutex           // guards all below, and is held when ctx is ended: nothing is added to them afterwards
-	stop  context.CancelFunc   // ends ctx
-	open  map[*source]struct{} // whose sockets aren't closed, those that are retired included
-	tcpWG sync.WaitGroup       // exchanges over TCP
+	mu   sync.Mutex           // guards all below, and is held when ctx is ended: nothing is added to them afterwards
+	stop context.CancelFunc   // ends ctx
+	open map[*source]struct{} // whose sockets aren't closed, those that are retired included
 }
 
 // slot has the socket that its queries are sent from at the moment.
@@ -91,8 +100,12 @@ type slot struct {
 
 // New makes an upstream. Close ends what it started.
 func New(config Config) *Upstream {
-	if config.SocketQueries == 0 {
+	idle := maxIdle
+	switch config.SocketQueries {
+	case 0:
 		config.SocketQueries = maxSocketQueries
+	case 1:
+		idle = 0 // it holds no connection either
 	}
 	if config.Connect == nil {
 		config.Connect = func(addr netip.AddrPort, receiver socket.Receiver) (Socket, error) {
@@ -102,14 +115,40 @@ func New(config Config) *Upstream {
 	if config.Dial == nil {
 		config.Dial = new(net.Dialer).DialContext
 	}
-	u := &Upstream{config: config, name: Name(config.Addr, config.TCP), tcp: make(chan struct{}, maxTCP), open: make(map[*source]struct{})}
+	if config.Name == "" {
+		config.Name = Name(config.Addr, config.TCP)
+	}
+	u := &Upstream{config: config, name: config.Name, open: make(map[*source]struct{})}
 	u.meter = config.Metrics.meter(u.name)
 	u.health = &Health{meter: u.meter, epoch: time.Now()}
 	u.ctx, u.stop = context.WithCancel(context.Background())
+	u.streams = &streams{upstream: u, connect: u.dial, idle: idle}
+	if config.TLS != nil {
+		u.secure()
+	}
 	return u
 }
 
-// Name is how an upstream is called in the configuration, metrics and messages.
+// secure lets every connection be one over TLS.
+func (u *Upstream) secure() {
+	t := u.config.TLS
+	u.secrets = t.config(u.config.Addr.Addr())
+	u.addresses.lookup = t.Lookup
+	if t.Path != "" {
+		u.https = newHTTPS(u)
+		return
+	}
+	u.streams.padded = true
+	u.streams.connect = func(ctx context.Context) (net.Conn, error) {
+		conn, err := u.dial(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return u.handshake(ctx, conn)
+	}
+}
+
+// Name is how an upstream in the clear is called in the configuration, metrics and messages.
 func Name(addr netip.AddrPort, tcp bool) string {
 	if tcp {
 		return "tcp://" + addr.String()
@@ -119,10 +158,10 @@ func Name(addr netip.AddrPort, tcp bool) string {
 
 func (u *Upstream) String() string { return u.name }
 
-// Addr is where the server is.
+// Addr is where the server is; without an IP address if that has to be looked up.
 func (u *Upstream) Addr() netip.AddrPort { return u.config.Addr }
 
-// Close ends exchanges over TCP and closes the sockets; what is under way over UDP is told ErrStopped.
+// Close closes all sockets and connections; what is under way is told ErrStopped.
 func (u *Upstream) Close() {
 	u.mu.Lock()
 	u.stop()
@@ -131,7 +170,10 @@ func (u *Upstream) Close() {
 	for _, s := range open {
 		s.fail(ErrStopped)
 	}
-	u.tcpWG.Wait()
+	u.streams.close()
+	if u.https != nil {
+		u.https.close()
+	}
 }
 
 // Exchange is one question to one server. Whoever makes it sets the first group of fields and leaves them
@@ -155,19 +197,35 @@ type Exchange struct {
 
 	upstream *Upstream
 	started  time.Time
-	seq      uint64 // guarded by the lock of the source it is under way at
-	timer    timer  // guarded by the wheel's lock
+	timer    timer // guarded by the wheel's lock
+
+	// All below is guarded by the lock of the source or the streams it is under way at; seq of both, the others of streams.
+	seq   uint64
+	sent  time.Time // when the query was last sent, or queued
+	until time.Time // when the attempt ends
+	heard int       // messages that the connection had brought by then
+	again bool      // it is asked a second time
 }
 
 // Ask starts an exchange. A truncated reply over UDP is followed by an attempt over TCP (RFC 7766, section 5).
 func (u *Upstream) Ask(x *Exchange) {
 	x.upstream = u
 	x.started = time.Now()
-	if u.config.TCP {
+	switch {
+	case u.https != nil:
+		u.https.ask(x)
+	case u.config.TCP || u.config.TLS != nil:
 		u.askTCP(x)
-		return
+	default:
+		if err := u.askUDP(x); err != nil {
+			x.finish(nil, err)
+		}
 	}
-	if err := u.askUDP(x); err != nil {
+}
+
+// askTCP makes an attempt over a connection.
+func (u *Upstream) askTCP(x *Exchange) {
+	if err := u.streams.ask(x); err != nil {
 		x.finish(nil, err)
 	}
 }

@@ -1,6 +1,7 @@
 package upstreamtest
 
 import (
+	"encoding/binary"
 	"net"
 	"net/netip"
 
@@ -12,9 +13,17 @@ type Query struct {
 	Wire   []byte
 	TCP    bool
 	Client netip.AddrPort
+	Nth    int // of those over the same protocol; from 1
 
 	send func([]byte)
 	conn net.Conn // nil over UDP
+}
+
+// NewQuery is a query that came over a connection of the test's own.
+func NewQuery(m []byte, c net.Conn) *Query {
+	return &Query{Wire: m, TCP: true, conn: c, send: func(m []byte) {
+		_, _ = c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(m))), m...))
+	}}
 }
 
 // Send sends m as the reply, with its length before it over TCP.

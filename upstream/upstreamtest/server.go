@@ -20,9 +20,10 @@ type Server struct {
 
 	handle   func(*Query)
 	udp      *net.UDPConn
-	tcp      *net.TCPListener
+	tcp      net.Listener
 	udpCount atomic.Int64
 	tcpCount atomic.Int64
+	accepted atomic.Int64
 	running  sync.WaitGroup
 
 	mu     sync.Mutex // guards all below
@@ -55,7 +56,7 @@ func (s *Server) bind(addr netip.Addr) (err error) {
 		if s.tcp, err = net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(addr, 0))); err != nil {
 			return err
 		}
-		port := s.tcp.Addr().(*net.TCPAddr).AddrPort().Port()
+		port := portOf(s.tcp)
 		s.Addr = netip.AddrPortFrom(addr, port)
 		if s.udp, err = net.ListenUDP("udp", net.UDPAddrFromAddrPort(s.Addr)); err == nil {
 			_ = s.udp.SetReadBuffer(4 << 20) // a wish: tests send in bursts
@@ -66,6 +67,8 @@ func (s *Server) bind(addr netip.Addr) (err error) {
 	return err
 }
 
+func portOf(l net.Listener) uint16 { return l.Addr().(*net.TCPAddr).AddrPort().Port() }
+
 // Queries is how many queries have come.
 func (s *Server) Queries() int { return int(s.udpCount.Load() + s.tcpCount.Load()) }
 
@@ -75,9 +78,21 @@ func (s *Server) QueriesUDP() int { return int(s.udpCount.Load()) }
 // QueriesTCP is how many queries have come over TCP.
 func (s *Server) QueriesTCP() int { return int(s.tcpCount.Load()) }
 
+// Connections is how many connections have come.
+func (s *Server) Connections() int { return int(s.accepted.Load()) }
+
+// Open is how many connections are open.
+func (s *Server) Open() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
 // Close ends the server before the test does. The port then refuses packets and connections.
 func (s *Server) Close() {
-	s.udp.Close()
+	if s.udp != nil {
+		s.udp.Close()
+	}
 	s.tcp.Close()
 	s.mu.Lock()
 	s.closed = true
@@ -95,9 +110,8 @@ func (s *Server) serveUDP() {
 		if err != nil {
 			return
 		}
-		s.udpCount.Add(1)
 		s.handle(&Query{
-			Wire: append([]byte(nil), b[:n]...), Client: client,
+			Wire: append([]byte(nil), b[:n]...), Client: client, Nth: int(s.udpCount.Add(1)),
 			send: func(m []byte) { _, _ = s.udp.WriteToUDPAddrPort(m, client) },
 		})
 	}
@@ -109,6 +123,7 @@ func (s *Server) serveTCP() {
 		if err != nil {
 			return
 		}
+		s.accepted.Add(1)
 		s.mu.Lock()
 		s.conns[c] = struct{}{}
 		closed := s.closed
@@ -136,12 +151,9 @@ func (s *Server) serveConn(c net.Conn) {
 		if _, err := io.ReadFull(c, m); err != nil {
 			return
 		}
-		s.tcpCount.Add(1)
-		s.handle(&Query{
-			Wire: m, TCP: true, Client: c.RemoteAddr().(*net.TCPAddr).AddrPort(), conn: c,
-			send: func(m []byte) {
-				_, _ = c.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(m))), m...))
-			},
-		})
+		q := NewQuery(m, c)
+		q.Client = c.RemoteAddr().(*net.TCPAddr).AddrPort()
+		q.Nth = int(s.tcpCount.Add(1))
+		s.handle(q)
 	}
 }
