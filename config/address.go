@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"net/netip"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -52,15 +53,18 @@ func ParseAdmin(s string) (string, error) {
 }
 
 // parseAddrPort reads IP:port, and an IP alone, with or without brackets, for port 53.
-func parseAddrPort(s string) (addr netip.AddrPort, ok bool) {
+func parseAddrPort(s string) (addr netip.AddrPort, ok bool) { return parseAddrPortOr(s, 53) }
+
+// parseAddrPortOr is parseAddrPort for another port.
+func parseAddrPortOr(s string, port uint16) (addr netip.AddrPort, ok bool) {
 	addr, err := netip.ParseAddrPort(s)
 	if err != nil && strings.HasSuffix(s, "]") {
-		addr, err = netip.ParseAddrPort(s + ":53")
+		addr, err = netip.ParseAddrPort(s + ":" + strconv.Itoa(int(port)))
 	}
 	if err != nil {
 		var ip netip.Addr
 		ip, err = netip.ParseAddr(s)
-		addr = netip.AddrPortFrom(ip, 53)
+		addr = netip.AddrPortFrom(ip, port)
 	}
 	// Unmapped, so that an address has one spelling and compares equal to itself.
 	return netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), err == nil

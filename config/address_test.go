@@ -69,6 +69,25 @@ func TestUpstreamSpellings(t *testing.T) {
 		{"tcp://10.0.0.2", config.Upstream{TCP: true, Addr: addr("10.0.0.2:53")}, "tcp://10.0.0.2:53"},
 		{"tcp://[fd00::1]:5353", config.Upstream{TCP: true, Addr: addr("[fd00::1]:5353")}, "tcp://[fd00::1]:5353"},
 		{"::ffff:10.0.0.2", config.Upstream{Addr: addr("10.0.0.2:53")}, "10.0.0.2:53"},
+		{"tls://10.0.0.2", config.Upstream{TLS: true, Addr: addr("10.0.0.2:853")}, "tls://10.0.0.2:853"},
+		{"tls://[fd00::1]", config.Upstream{TLS: true, Addr: addr("[fd00::1]:853")}, "tls://[fd00::1]:853"},
+		{"tls://[fe80::1%eth0]:8853", config.Upstream{TLS: true, Addr: addr("[fe80::1%eth0]:8853")}, "tls://[fe80::1%eth0]:8853"},
+		{
+			"tls://1.1.1.1#Cloudflare-DNS.com.", config.Upstream{TLS: true, Addr: addr("1.1.1.1:853"), Name: "cloudflare-dns.com"},
+			"tls://1.1.1.1:853#cloudflare-dns.com",
+		},
+		{"tls://fd00::1#dns.example.net", config.Upstream{TLS: true, Addr: addr("[fd00::1]:853"), Name: "dns.example.net"}, "tls://[fd00::1]:853#dns.example.net"},
+		{"tls://dns.google", config.Upstream{TLS: true, Addr: named(853), Name: "dns.google"}, "tls://dns.google:853"},
+		{"tls://DNS.google.:8853", config.Upstream{TLS: true, Addr: named(8853), Name: "dns.google"}, "tls://dns.google:8853"},
+		{"https://dns.google/dns-query", config.Upstream{TLS: true, Addr: named(443), Name: "dns.google", Path: "/dns-query"}, "https://dns.google/dns-query"},
+		{"https://dns.google:443/dns-query", config.Upstream{TLS: true, Addr: named(443), Name: "dns.google", Path: "/dns-query"}, "https://dns.google/dns-query"},
+		{"https://DNS.google:8443/?a=b", config.Upstream{TLS: true, Addr: named(8443), Name: "dns.google", Path: "/?a=b"}, "https://dns.google:8443/?a=b"},
+		{"https://1.1.1.1/dns-query", config.Upstream{TLS: true, Addr: addr("1.1.1.1:443"), Path: "/dns-query"}, "https://1.1.1.1/dns-query"},
+		{"https://[fd00::1]:8443/q", config.Upstream{TLS: true, Addr: addr("[fd00::1]:8443"), Path: "/q"}, "https://[fd00::1]:8443/q"},
+		{
+			"https://8.8.8.8/dns-query#dns.google", config.Upstream{TLS: true, Addr: addr("8.8.8.8:443"), Name: "dns.google", Path: "/dns-query"},
+			"https://8.8.8.8/dns-query#dns.google",
+		},
 	} {
 		got, err := config.ParseUpstream(tt.in)
 		if err != nil || got != tt.want || got.String() != tt.spelling {
@@ -80,17 +99,42 @@ func TestUpstreamSpellings(t *testing.T) {
 	}
 }
 
+// named is a port of a server whose address has to be looked up.
+func named(port uint16) netip.AddrPort { return netip.AddrPortFrom(netip.Addr{}, port) }
+
 func TestUpstreamRemedies(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ in, remedy string }{
 		{"", "write an IP address"},
-		{"dns.example.com", "write an IP address"},
+		{"dns.example.com", "names are for tls:// and https://"},
 		{":53", "write an IP address"},
 		{"System", "or system"},
 		{"tcp://", "write an IP address"},
 		{"tcp://system", "write an IP address"},
-		{"tls://192.0.2.1", "encrypted DNS and other schemes are not supported"},
-		{"https://dns.example.com/dns-query", "encrypted DNS and other schemes are not supported"},
+		{"quic://192.0.2.1", "other schemes are not supported"},
+		{"tcp://192.0.2.1#dns.example.com", "write an IP address"},
+		{"tcp://dns.example.com", "write an IP address"},
+		{"tls://", "such as tls://192.0.2.1#dns.example.com"},
+		{"tls://system", "such as tls://192.0.2.1#dns.example.com"},
+		{"tls://192.0.2.1#", "such as tls://192.0.2.1#dns.example.com"},
+		{"tls://192.0.2.1#192.0.2.1", "such as tls://192.0.2.1#dns.example.com"},
+		{"tls://192.0.2", "such as tls://192.0.2.1#dns.example.com"},
+		{"tls://192.0.2.1/dns-query", "such as tls://192.0.2.1#dns.example.com"},
+		{"tls://dns.example.com:0", "such as tls://192.0.2.1#dns.example.com"},
+		{"tls://dns.example.com:domain", "such as tls://192.0.2.1#dns.example.com"},
+		{"tls://dns example.com", "such as tls://192.0.2.1#dns.example.com"},
+		{"tls://dns.example.com#dns.example.com", "write an IP address before #"},
+		{"tls://0.0.0.0#dns.example.com", "write the address of one server"},
+		{"tls://192.0.2.1:0", "write the server's port"},
+		{"https://dns.example.com", "write the path too"},
+		{"https://dns.example.com/", "write the path too"},
+		{"https:///dns-query", "write a URL such as"},
+		{"https://me:secret@dns.example.com/dns-query", "write a URL such as"},
+		{"https://localhost/dns-query", "write a URL such as"},
+		{"https://dns.example.com:99999/dns-query", "write a URL such as"},
+		{"https://dns.example.com/dns-query{?dns}", "leave the template in braces out"},
+		{"https://dns.example.com/dns-query#dns.example.com", "write an IP address before #"},
+		{"https://224.0.0.251/dns-query", "write the address of one server"},
 		{"udp://192.0.2.1", "leave udp:// out"},
 		{"0.0.0.0", "write the address of one server"},
 		{"[::]:53", "write the address of one server"},

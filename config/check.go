@@ -36,6 +36,8 @@ func (c Config) faults(local []netip.Addr) []fault {
 		zones[route.Zone] = true
 		faults = append(faults, c.upstreamFaults(key+".upstreams", route.Upstreams, local)...)
 	}
+	faults = append(faults, c.bootstrapFaults(local)...)
+	faults = append(faults, c.pinFaults()...)
 	faults = append(faults, c.watchFaults(local)...)
 	return append(faults, c.Notify.faults()...)
 }

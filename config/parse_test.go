@@ -35,7 +35,7 @@ policy: random
 reuse_port: true
 routes:
   - {zone: Cluster.LOCAL, upstreams: [tcp://10.96.0.10]}
-  - {zone: ., upstreams: [192.0.2.54]}
+  - {zone: ., upstreams: [192.0.2.54, "tls://192.0.2.54#dns.example.net"]}
 bootstrap: [192.0.2.55, "[2001:db8::55]:5353"]
 tls_ca: /etc/ssl/roots.pem
 tls_pins: [DNS.example.net=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=]
@@ -76,7 +76,10 @@ query_log: denial
 		ReusePort: true,
 		Routes: []config.Route{
 			{Zone: "cluster.local.", Upstreams: []config.Upstream{{TCP: true, Addr: netip.MustParseAddrPort("10.96.0.10:53")}}},
-			{Zone: ".", Upstreams: []config.Upstream{{Addr: netip.MustParseAddrPort("192.0.2.54:53")}}},
+			{Zone: ".", Upstreams: []config.Upstream{
+				{Addr: netip.MustParseAddrPort("192.0.2.54:53")},
+				{TLS: true, Addr: netip.MustParseAddrPort("192.0.2.54:853"), Name: "dns.example.net"},
+			}},
 		},
 		Bootstrap: []netip.AddrPort{netip.MustParseAddrPort("192.0.2.55:53"), netip.MustParseAddrPort("[2001:db8::55]:5353")},
 		TLSCA:     "/etc/ssl/roots.pem",

@@ -17,7 +17,8 @@ func TestYAMLReadsBackEqual(t *testing.T) {
 		"routes: [{zone: ., upstreams: [system]}, {zone: a, upstreams: [192.0.2.1, 'tcp://192.0.2.1']}]",
 		"cache: {memory: 4097KiB, max_ttl: 3601s, max_negative_ttl: 0}",
 		"cache: {stale: 0s, snapshot: /var/cache/notyet}\nrate_limit: 20\nbootstrap: [192.0.2.1]\ntls_ca: /etc/ca.pem",
-		"tls_pins: [dns.example.net=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=]",
+		"upstreams: ['tls://192.0.2.1#dns.example.net', 'tls://dns.example.net:8853', 'https://dns.example.net/dns-query?a=b', 'https://[::1]/q#dns.example.net']\n" +
+			"tls_pins: [dns.example.net=47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=]",
 		"reuse_port: true\nlog: error\nlog_format: text\nquery_log: all\npolicy: random",
 		"admin: 'unix:///a b: #c'",
 		"watch: [{zone: a.example, negative_ttl: 0, nodata_ttl: 1h, upstream_after: 1.5s, hold: 2500ms, poll: 0.25s, give_up: 90m}]",
