@@ -39,7 +39,7 @@ type daemon struct {
 	deadlines *upstream.Deadlines
 	upstreams map[config.Upstream]*upstream.Upstream
 	routes    []resolver.Route
-	servers   *upstream.Servers // of the zones under watch
+	servers   *upstream.Servers // of the zones under watch, and those that know the upstreams' addresses
 	finder    *authority.Finder
 	watching  *watch.Set
 	watched   []config.Watch
@@ -93,6 +93,7 @@ func (d *daemon) open(ctx context.Context, cfg config.Config) (err error) {
 	}, start)
 	d.snapshot = newSnapshot(cfg.Cache.Snapshot, answers, d.log)
 	metrics := upstream.NewMetrics()
+	d.servers = upstream.NewServers(d.group, d.deadlines)
 	if d.routes, err = d.makeRoutes(cfg, metrics); err != nil {
 		return err
 	}
@@ -159,54 +160,6 @@ func prefixes(allow []config.Clients) (all []netip.Prefix) {
 		all = append(all, c.Prefixes()...)
 	}
 	return all
-}
-
-// makeRoutes makes the upstreams of every route and of all that has no route of its own.
-func (d *daemon) makeRoutes(cfg config.Config, metrics *upstream.Metrics) ([]resolver.Route, error) {
-	var routes []resolver.Route
-	for _, r := range append([]config.Route{{Zone: ".", Upstreams: cfg.Upstreams}}, cfg.Routes...) {
-		zone, err := wire.Name(r.Zone)
-		if err != nil {
-			return nil, err
-		}
-		route := resolver.Route{Zone: zone}
-		for _, u := range r.Upstreams {
-			servers, err := resolve(u, cfg.Listen)
-			if err != nil {
-				return nil, err
-			}
-			for _, server := range servers {
-				route.Upstreams = append(route.Upstreams, d.upstream(server, metrics))
-			}
-		}
-		routes = append(routes, route)
-	}
-	return routes, nil
-}
-
-// resolve turns "system" into the servers it stands for.
-func resolve(u config.Upstream, listen []netip.AddrPort) ([]config.Upstream, error) {
-	if !u.System {
-		return []config.Upstream{u}, nil
-	}
-	addrs, err := config.System(resolvConf, listen)
-	servers := make([]config.Upstream, len(addrs))
-	for i, addr := range addrs {
-		servers[i] = config.Upstream{Addr: addr}
-	}
-	return servers, err
-}
-
-// upstream returns the one for a server; routes that name the same server share it.
-func (d *daemon) upstream(server config.Upstream, metrics *upstream.Metrics) *upstream.Upstream {
-	up := d.upstreams[server]
-	if up == nil {
-		up = upstream.New(upstream.Config{
-			Addr: server.Addr, TCP: server.TCP, Group: d.group, Deadlines: d.deadlines, Metrics: metrics,
-		})
-		d.upstreams[server] = up
-	}
-	return up
 }
 
 // run answers until ctx ends. The parts stop from the top down, since each needs those below it to the end.

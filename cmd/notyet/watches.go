@@ -12,7 +12,6 @@ import (
 	"notyet/cache"
 	"notyet/config"
 	"notyet/resolver"
-	"notyet/upstream"
 	"notyet/watch"
 	"notyet/wire"
 )
@@ -23,7 +22,6 @@ var verifies = map[config.Verify]watch.Verify{
 
 // watches makes the names under watch, and what finds and asks their name servers.
 func (d *daemon) watches(cfg config.Config, answers *cache.Cache) (err error) {
-	d.servers = upstream.NewServers(d.group, d.deadlines)
 	d.finder = authority.New(authority.Config{
 		Exchange: d.servers.Exchange,
 		Lookup: func(ctx context.Context, qname string, qtype uint16) (*dns.Msg, netip.Addr, error) {
