@@ -76,6 +76,17 @@ func (c Config) YAML() []byte {
 
 // withSecrets is YAML, with the secrets.
 func (c Config) withSecrets() []byte {
+	var b bytes.Buffer
+	encoder := yaml.NewEncoder(&b)
+	encoder.SetIndent(2)
+	if err := errors.Join(encoder.Encode(c.file()), encoder.Close()); err != nil {
+		panic(err) // strings of ours into memory
+	}
+	return b.Bytes()
+}
+
+// file is every key with the spelling of its value.
+func (c Config) file() file {
 	f := file{
 		Listen:    spell(c.Listen),
 		Upstreams: spell(c.Upstreams),
@@ -117,13 +128,7 @@ func (c Config) withSecrets() []byte {
 	for _, k := range c.Notify.Keys {
 		f.Notify.Keys = append(f.Notify.Keys, fileKey(k))
 	}
-	var b bytes.Buffer
-	encoder := yaml.NewEncoder(&b)
-	encoder.SetIndent(2)
-	if err := errors.Join(encoder.Encode(f), encoder.Close()); err != nil {
-		panic(err) // strings of ours into memory
-	}
-	return b.Bytes()
+	return f
 }
 
 // spell never returns nil: an empty list is written as one.
