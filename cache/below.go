@@ -11,14 +11,23 @@ import (
 // is, and holds a lock for one at a time.
 func (c *Cache) DropNegativesBelow(zone []byte) (dropped int) {
 	var r wire.Reply // for each chain, so that the TTLs are allocated once
-	below := func(e *Entry) bool { return e.isBelow(zone, &r) }
+	return c.dropNegatives(func(e *Entry) bool { return e.isBelow(zone, &r) })
+}
+
+// DropFailures takes out every failure, and returns how many there were. It holds locks as DropNegativesBelow does.
+func (c *Cache) DropFailures() (dropped int) {
+	return c.dropNegatives(func(e *Entry) bool { return e.Kind() == wire.Failure })
+}
+
+// dropNegatives takes out every negative or failure of which which, called under a lock, says so.
+func (c *Cache) dropNegatives(which func(*Entry) bool) (dropped int) {
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.Lock()
 		keys := s.negative.list.Keys()
 		s.mu.Unlock()
 		for _, key := range keys {
-			if c.dropKey(key, below) {
+			if c.dropKey(key, which) {
 				dropped++
 			}
 		}

@@ -8,6 +8,7 @@ package cache
 import (
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"notyet/wire"
@@ -56,7 +57,7 @@ type Config struct {
 type Cache struct {
 	seed   maphash.Seed
 	epoch  time.Time
-	config Config
+	config atomic.Pointer[Config] // never changed, but replaced
 	shards [1 << shardBits]shard
 }
 
@@ -81,15 +82,22 @@ const (
 
 // New makes an empty cache. Moments given to it must not be before now.
 func New(config Config, now time.Time) *Cache {
-	c := &Cache{seed: maphash.MakeSeed(), epoch: now, config: config}
-	perShard := max(config.Memory, MinMemory) >> shardBits
+	c := &Cache{seed: maphash.MakeSeed(), epoch: now}
+	c.config.Store(&config)
+	positive, negative := config.perShard()
 	for i := range c.shards {
 		s := &c.shards[i]
-		s.positive = newLRU(perShard-perShard/negativeShare, slotOverhead)
-		s.negative = newLRU(perShard/negativeShare, slotOverhead+refOverhead)
+		s.positive = newLRU(positive, slotOverhead)
+		s.negative = newLRU(negative, slotOverhead+refOverhead)
 		s.byName = make(map[uint64][]uint64)
 	}
 	return c
+}
+
+// perShard is what the positives of a shard may take, in bytes, and its negatives and failures.
+func (config Config) perShard() (positive, negative int64) {
+	all := max(config.Memory, MinMemory) >> shardBits
+	return all - all/negativeShare, all / negativeShare
 }
 
 // since turns a moment into nanoseconds since the epoch.
@@ -101,7 +109,7 @@ func (c *Cache) shard(hash uint64) *shard { return &c.shards[hash>>(64-shardBits
 func (c *Cache) Get(k Key, now time.Time) *Entry {
 	t := c.since(now)
 	e, due := c.get(k, t)
-	if due && !c.config.Refresh(k) {
+	if due && !c.config.Load().Refresh(k) {
 		c.postpone(k, e, t)
 	}
 	return e

@@ -12,7 +12,8 @@ import (
 // TTL; of a negative one at most its negative TTL, on the ramp; referrals, failures and denials
 // without SOA are not kept. A positive answer takes every NXDOMAIN of the names in it along: the name exists.
 func (c *Cache) Put(k Key, r *wire.Reply, now time.Time) *Entry {
-	return c.PutWatched(k, r, Watched{NXDOMAIN: c.config.MaxNegativeTTL, NODATA: c.config.MaxNegativeTTL}, now)
+	limit := c.config.Load().MaxNegativeTTL
+	return c.PutWatched(k, r, Watched{NXDOMAIN: limit, NODATA: limit}, now)
 }
 
 // PutWatched is Put for an answer under watch.
@@ -35,7 +36,7 @@ func seconds(ttl uint32) time.Duration { return time.Duration(ttl) * time.Second
 
 func (c *Cache) putPositive(k Key, r *wire.Reply, w Watched, now time.Time) *Entry {
 	e := c.Unkept(k, r, now)
-	maxTTL := w.maxTTL(c.config.MaxTTL)
+	maxTTL := w.maxTTL(c.config.Load().MaxTTL)
 	e.lifetime = milliseconds(min(seconds(r.AnswerTTL), maxTTL))
 	e.due = c.prefetchAt(e.lifetime)
 	for _, off := range r.TTLs {
@@ -92,7 +93,7 @@ func (c *Cache) negativeLimit(r *wire.Reply, w Watched) time.Duration {
 	if !r.SOA {
 		return 0
 	}
-	limit := min(seconds(r.NegativeTTL()), c.config.MaxNegativeTTL, w.limit(r.Kind))
+	limit := min(seconds(r.NegativeTTL()), c.config.Load().MaxNegativeTTL, w.limit(r.Kind))
 	if r.Answers > 0 {
 		limit = min(limit, seconds(r.AnswerTTL)) // the chain's own TTLs
 	}

@@ -133,9 +133,9 @@ func (c *Cache) restore(r *record, elapsed time.Duration, now time.Time) bool {
 	}
 	k := c.Key(r.name[:0], name, qtype, r.flags()&flagDO != 0, r.flags()&flagCD != 0)
 	e := c.Unkept(k, &r.reply, now.Add(-min(elapsed, longest)-r.age()))
-	e.lifetime = min(r.lifetime(), milliseconds(min(seconds(r.reply.AnswerTTL), c.config.MaxTTL)))
+	e.lifetime = min(r.lifetime(), milliseconds(min(seconds(r.reply.AnswerTTL), c.config.Load().MaxTTL)))
 	for _, off := range r.reply.TTLs {
-		wire.Cap(e.data, int(off), uint32(c.config.MaxTTL/time.Second))
+		wire.Cap(e.data, int(off), uint32(c.config.Load().MaxTTL/time.Second))
 	}
 	return e.fresh(c.since(now)) && c.shard(k.hash).restore(k.hash, e)
 }

@@ -31,7 +31,7 @@ func (w *world) snapshot(now time.Duration) []byte {
 func restarted(t testing.TB, snapshot []byte, now time.Duration, change ...func(*Config)) *world {
 	t.Helper()
 	w := newWorld(t, change...)
-	w.Cache = New(w.config, at(now))
+	w.Cache = New(*w.config.Load(), at(now))
 	if _, _, err := w.ReadSnapshot(bytes.NewReader(snapshot), at(now)); err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestRestoredAnswersExpireInTheirTime(t *testing.T) {
 	w.put(0, "going.example. A", a("going.example.", 120*s)) // before it is read
 	b := w.snapshot(100 * s)
 	v := newWorld(t)
-	v.Cache = New(v.config, at(120*s))
+	v.Cache = New(*v.config.Load(), at(120*s))
 	kept, leftOut, err := v.ReadSnapshot(bytes.NewReader(b), at(120*s))
 	if kept != 2 || leftOut != 1 || err != nil {
 		t.Errorf("got %d kept, %d left out, %v, want 2, 1 and no error", kept, leftOut, err)
@@ -462,7 +462,7 @@ func BenchmarkReadSnapshot(b *testing.B) {
 	snapshot := w.snapshot(1)
 	b.SetBytes(int64(len(snapshot)))
 	for b.Loop() {
-		v := New(w.config, at(2))
+		v := New(*w.config.Load(), at(2))
 		if n, _, err := v.ReadSnapshot(bytes.NewReader(snapshot), at(2)); n != 100_000 || err != nil {
 			b.Fatal(n, err)
 		}

@@ -47,7 +47,7 @@ func (c *Cache) StandIn(k Key, reason []byte, now time.Time) *Entry {
 // mayStandInLocked is the positive answer to k that is fresh or stale, or nil.
 func (c *Cache) mayStandInLocked(s *shard, k Key, now int64) *Entry {
 	e := s.positive.peek(k.hash)
-	if e == nil || c.config.Stale == 0 || now >= e.expires()+int64(c.config.Stale) || !e.matches(k) {
+	if e == nil || c.config.Load().Stale == 0 || now >= e.expires()+int64(c.config.Load().Stale) || !e.matches(k) {
 		return nil
 	}
 	return e
@@ -59,18 +59,18 @@ func (c *Cache) newStandIn(known *Entry, reason []byte, now int64) *Entry {
 	end := int(known.length) + 2*int(known.ttls)
 	data := slices.Grow([]byte(nil), end+len(ede)+len(reason))
 	data = append(data, known.data[:end]...)
-	ttl := uint32(min(staleTTL, c.config.MaxTTL) / time.Second)
+	ttl := uint32(min(staleTTL, c.config.Load().MaxTTL) / time.Second)
 	for o := known.offsets(); len(o) > 0; o = o[2:] {
 		binary.BigEndian.PutUint32(data[binary.BigEndian.Uint16(o):], ttl)
 	}
-	left := time.Duration(known.expires()-now) + c.config.Stale
+	left := time.Duration(known.expires()-now) + c.config.Load().Stale
 	e := &Entry{
 		data: append(append(data, ede...), reason...), stored: now, lifetime: milliseconds(min(standsInFor, left)),
 		length: known.length, ttls: known.ttls, answers: known.answers, authorities: known.authorities, rcode: known.rcode,
 		// What was validated is so until its TTL is over (RFC 4035, section 5.3.3).
 		flags: known.flags&^flagAD | flagStale,
 	}
-	if c.config.Refresh != nil {
+	if c.config.Load().Refresh != nil {
 		e.due = milliseconds(retryStale)
 	}
 	return e

@@ -68,8 +68,8 @@ func (a *asking) begin(k cache.Key, rd bool) {
 	a.key = k
 	a.key.Name = append(a.nameBytes[:0], k.Name...)
 	a.rd = rd
-	a.route = a.resolver.routes.find(a.key.Name)
-	a.first = a.resolver.config.Policy.first(a.route.Upstreams)
+	a.route = a.resolver.routes.Load().find(a.key.Name)
+	a.first = a.route.Policy.first(a.route.Upstreams)
 	a.deadline = time.Now().Add(timeout)
 	a.over, a.turns, a.answered, a.servfail, a.lateAt = false, 0, 0, nil, time.Time{}
 	a.blamed = a.route.Upstreams[a.first]
@@ -251,7 +251,7 @@ func (r *Resolver) Forward(k cache.Key, rd bool, done func(Outcome)) {
 	if r.exchanges.Add(1) > maxExchanges {
 		r.exchanges.Add(-1)
 		r.meter.shed.Inc()
-		done(Outcome{From: r.routes.find(k.Name).Upstreams[0], EDE: tooMuch()})
+		done(Outcome{From: r.routes.Load().find(k.Name).Upstreams[0], EDE: tooMuch()})
 		return
 	}
 	a := r.askings.Get().(*asking)

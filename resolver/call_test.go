@@ -233,7 +233,7 @@ func TestRandomPolicyReachesAllUpstreamsAndGoesOnInOrder(t *testing.T) {
 			}
 			upstreams = append(upstreams, f)
 		}
-		b := newBedOf(t, Config{Policy: Random, Routes: []Route{{Zone: []byte{0}, Upstreams: upstreams}}})
+		b := newBedOf(t, Config{Routes: []Route{{Zone: []byte{0}, Upstreams: upstreams, Policy: Random}}})
 		first := make(map[string]int)
 		for i := range 200 {
 			order = nil

@@ -318,7 +318,7 @@ func TestRandomPolicySharesWhatIsLeftEvenly(t *testing.T) {
 		for range 3 {
 			fakes[0].health.Failed(time.Now())
 		}
-		b := newBedOf(t, Config{Policy: Random, Routes: []Route{{Zone: []byte{0}, Upstreams: upstreams}}})
+		b := newBedOf(t, Config{Routes: []Route{{Zone: []byte{0}, Upstreams: upstreams, Policy: Random}}})
 		const questions = 3000
 		b.askMany(questions)
 		for i, f := range fakes[1:] {

@@ -74,6 +74,27 @@ func (l *loops) stateLocked(up Upstream) *loopState {
 	return s
 }
 
+// keep forgets the upstreams that none of the routes has.
+func (l *loops) keep(all *routes) {
+	used := make(map[string]bool)
+	for _, route := range all.all {
+		for _, up := range route.Upstreams {
+			used[up.String()] = true
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for name, s := range l.states {
+		if used[name] {
+			continue
+		}
+		delete(l.states, name)
+		if s.looping {
+			l.count.Add(-1)
+		}
+	}
+}
+
 // isProbe reports whether a client's question is one of our probes, and takes note of it.
 func (l *loops) isProbe(qname []byte) bool {
 	if len(qname) < 1+tokenLen+numberLen || qname[0] != tokenLen+numberLen || !bytes.Equal(qname[1:1+tokenLen], l.token[:]) {
@@ -178,8 +199,7 @@ func (l *loops) ended(p *probe, err error) bool {
 
 // Probe asks every upstream a question that shows whether it answers, and whether it is forwarding to us.
 func (r *Resolver) Probe() {
-	for i := range r.config.Routes {
-		route := &r.config.Routes[i]
+	for _, route := range r.routes.Load().all {
 		for _, up := range route.Upstreams {
 			r.probe(route, up)
 		}

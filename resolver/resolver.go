@@ -28,7 +28,6 @@ type Config struct {
 	// Routes has one for the root zone, which takes all that no other does, and at most one for every
 	// other zone. Each has an upstream at least.
 	Routes []Route
-	Policy Policy
 	// Watches has the names that the upstreams are not simply asked about; nil: none.
 	Watches *watch.Set
 	Log     *slog.Logger
@@ -37,7 +36,7 @@ type Config struct {
 // Resolver is safe for concurrent use.
 type Resolver struct {
 	config Config
-	routes routes
+	routes atomic.Pointer[routes]
 	loops  loops
 	checks checks
 	budget budget
@@ -65,7 +64,8 @@ type shard struct {
 
 // New makes a resolver.
 func New(config Config) *Resolver {
-	r := &Resolver{config: config, routes: newRoutes(config.Routes), answered: make(chan struct{})}
+	r := &Resolver{config: config, answered: make(chan struct{})}
+	r.routes.Store(newRoutes(config.Routes))
 	r.loops.init(config.Log)
 	r.checks.all = make(map[Upstream]*check)
 	r.budget.saved.Store(maxSaved)

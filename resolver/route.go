@@ -21,6 +21,7 @@ type Upstream interface {
 type Route struct {
 	Zone      []byte // wire format, lower case
 	Upstreams []Upstream
+	Policy    Policy
 }
 
 // allDown reports whether there is no upstream that is best asked.
@@ -35,14 +36,16 @@ func (r *Route) allDown() bool {
 
 // routes finds the route of a name: the longest zone that the name is in wins.
 type routes struct {
+	all    []*Route
 	byZone map[string]*Route
 	root   *Route
 }
 
-func newRoutes(all []Route) routes {
-	r := routes{byZone: make(map[string]*Route)}
+func newRoutes(all []Route) *routes {
+	r := &routes{byZone: make(map[string]*Route)}
 	for _, route := range all {
 		route.Upstreams = route.Upstreams[:min(len(route.Upstreams), maxUpstreams)] // as many as there is time for, and more
+		r.all = append(r.all, &route)
 		if len(route.Zone) == 1 {
 			r.root = &route
 			continue
@@ -61,6 +64,22 @@ func (r *routes) find(qname []byte) *Route {
 		}
 	}
 	return r.root
+}
+
+// SetRoutes replaces the routes by others, as Config has them, and probes upstreams that are new. Questions under way go on by
+// the routes that they began with, for as long as a question may take: 5 s. Whoever asks the same again doesn't wait for
+// them: the upstreams that they are asked at may be out of reach.
+func (r *Resolver) SetRoutes(all []Route) {
+	next := newRoutes(all)
+	r.routes.Store(next)
+	for i := range r.shards {
+		s := &r.shards[i]
+		s.mu.Lock()
+		clear(s.calls)
+		s.mu.Unlock()
+	}
+	r.loops.keep(next)
+	r.Probe()
 }
 
 // Policy says which of several upstreams is asked first.

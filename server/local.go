@@ -22,7 +22,7 @@ func (s *Server) local(dst, packet []byte, q *wire.Query, err error, client neti
 	case isNotify && s.config.Notify != nil:
 		reply, rcode = s.notified(dst, packet, client)
 		return reply, rcode, true
-	case !s.allow.has(client):
+	case !s.allow.Load().has(client):
 		rcode = dns.RcodeRefused
 		options = wire.AppendEDE(nil, dns.ExtendedErrorCodeProhibited, "notyet: this client is not in allow")
 	case errors.Is(err, wire.ErrOpcode):

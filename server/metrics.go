@@ -127,7 +127,7 @@ func (m *meter) Collect(ch chan<- prometheus.Metric) {
 	counter(descQueries, m.tcp.queries.Load(), "tcp")
 	counter(descLimited, limited)
 	counter(descDrops, drops)
-	counter(descLogDrops, m.server.log.drops())
+	counter(descLogDrops, m.server.log.lost.Load())
 	gauge(descConns, m.server.conns.count())
 	gauge(descConnLimit, maxConnections)
 	m.collectReplies(ch, counter)

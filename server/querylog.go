@@ -17,7 +17,7 @@ import (
 type QueryLog int
 
 const (
-	// LogNone is the default: the query path doesn't know of the log.
+	// LogNone is the default.
 	LogNone QueryLog = iota
 	// LogDenials is NXDOMAIN and NODATA.
 	LogDenials
@@ -31,10 +31,10 @@ const queryLogBacklog = 1024
 // queryLog writes a line per question from a goroutine of its own: a log that is written slowly loses lines, and
 // never holds up answers.
 type queryLog struct {
-	denialsOnly bool
-	log         *slog.Logger
-	lines       chan line
-	lost        atomic.Uint64
+	which atomic.Int32 // a QueryLog
+	log   *slog.Logger
+	lines chan line
+	lost  atomic.Uint64
 }
 
 // line is a question and what became of it.
@@ -51,14 +51,18 @@ type line struct {
 }
 
 func newQueryLog(which QueryLog, log *slog.Logger) *queryLog {
-	if which == LogNone {
-		return nil
-	}
-	return &queryLog{denialsOnly: which == LogDenials, log: log, lines: make(chan line, queryLogBacklog)}
+	l := &queryLog{log: log, lines: make(chan line, queryLogBacklog)}
+	l.which.Store(int32(which))
+	return l
 }
 
+// SetQueryLog changes which questions leave a line in the log.
+func (s *Server) SetQueryLog(which QueryLog) { s.log.which.Store(int32(which)) }
+
+func (l *queryLog) isOn() bool { return QueryLog(l.which.Load()) != LogNone }
+
 func (l *queryLog) record(q *wire.Query, e *cache.Entry, client netip.AddrPort, proto string, started time.Time, cached bool) {
-	if l.denialsOnly && !e.Kind().Negative() {
+	if QueryLog(l.which.Load()) == LogDenials && !e.Kind().Negative() {
 		return
 	}
 	now := time.Now()
@@ -100,12 +104,4 @@ func (l *queryLog) write(n line) {
 		slog.Bool("cached", n.cached),
 		slog.Duration("took", n.took))
 	_ = l.log.Handler().Handle(context.Background(), record) // there is nowhere else to tell it
-}
-
-// drops is how many lines were lost; nil is a log that is off.
-func (l *queryLog) drops() uint64 {
-	if l == nil {
-		return 0
-	}
-	return l.lost.Load()
 }

@@ -52,12 +52,12 @@ type Config struct {
 // Server is bound from New on and answers in Run.
 type Server struct {
 	config  Config
-	allow   allowList
+	allow   atomic.Pointer[allowList]
 	limit   atomic.Pointer[limiter] // nil when off
 	udp     []socket.Conn
 	tcp     []net.Listener
 	conns   connections
-	log     *queryLog // nil when off
+	log     *queryLog
 	meter   *meter
 	waiting sync.Pool      // of *waitingUDP
 	buffers sync.Pool      // of *[wire.UDPSize]byte, for their replies
@@ -72,7 +72,8 @@ func New(ctx context.Context, config Config) (*Server, error) {
 	if !socket.CanSpread {
 		config.Readers = 1
 	}
-	s := &Server{config: config, allow: newAllowList(config.Allow)}
+	s := &Server{config: config}
+	s.SetAllow(config.Allow)
 	s.limit.Store(newLimiter(config.RateLimit, time.Now()))
 	s.conns.init()
 	s.log = newQueryLog(config.QueryLog, config.Log)
@@ -118,11 +119,9 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stopReading(nil)
 
 	var logger sync.WaitGroup
-	if s.log != nil {
-		logging, stopLogging := context.WithCancel(context.WithoutCancel(ctx))
-		defer func() { stopLogging(); logger.Wait() }()
-		logger.Go(func() { s.log.run(logging) })
-	}
+	logging, stopLogging := context.WithCancel(context.WithoutCancel(ctx))
+	defer func() { stopLogging(); logger.Wait() }()
+	logger.Go(func() { s.log.run(logging) })
 	var readers sync.WaitGroup
 	for i, c := range s.udp {
 		readers.Go(func() {

@@ -219,7 +219,7 @@ func (w *waitingTCP) done(e *cache.Entry) {
 
 func (c *conn) sendEntry(e *cache.Entry, q *wire.Query, started time.Time, cached bool) {
 	c.send(reply{entry: e, query: q}, e.Rcode(), started)
-	if log := c.server.log; log != nil {
+	if log := c.server.log; log.isOn() {
 		log.record(q, e, c.client, "tcp", started, cached)
 	}
 }

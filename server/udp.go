@@ -55,7 +55,7 @@ func (r *reader) packet(p *socket.Packet, now time.Time) {
 	}
 	p.Out = s.config.Cache.AppendReply(p.Out, e, q, q.Limit(), now)
 	r.counts.rcodes[e.Rcode()]++
-	if s.log != nil {
+	if s.log.isOn() {
 		s.log.record(q, e, p.Peer.Addr, "udp", now, true)
 	}
 }
@@ -105,7 +105,7 @@ func (w *waitingUDP) done(e *cache.Entry) {
 	s.meter.answered(e.Rcode(), time.Since(w.started))
 	_ = w.conn.Send(reply, w.peer) // a reply that is lost is asked for again
 	s.buffers.Put(buf)
-	if s.log != nil {
+	if s.log.isOn() {
 		s.log.record(&w.query, e, w.peer.Addr, "udp", w.started, false)
 	}
 	s.waiting.Put(w)

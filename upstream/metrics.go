@@ -51,6 +51,15 @@ func (m *Metrics) Collectors() []prometheus.Collector {
 	return []prometheus.Collector{m.queries, m.seconds, m.up, m.sockets, m.conns}
 }
 
+// Forget takes out what was counted for an upstream that is no more.
+func (m *Metrics) Forget(upstream string) {
+	own := prometheus.Labels{"upstream": upstream}
+	m.queries.DeletePartialMatch(own)
+	m.seconds.DeletePartialMatch(own)
+	m.up.DeletePartialMatch(own)
+	m.sockets.DeletePartialMatch(own)
+}
+
 // meter is one upstream's part of the metrics, looked up once. The nil meter counts nothing.
 type meter struct {
 	answered, negative, failed, timeout, unreachable, busy prometheus.Counter

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"notyet/upstream/upstreamtest"
 )
@@ -42,5 +43,38 @@ func TestNothingIsCountedWithoutMetrics(t *testing.T) {
 	u.Close()
 	if got := ask(t, u, "yes.", patience); got.err == nil {
 		t.Errorf("after Close: got %q, want an error", got.records())
+	}
+}
+
+func TestForgottenUpstreamIsInNoMetric(t *testing.T) {
+	t.Parallel()
+	metrics := NewMetrics()
+	for _, name := range []string{"192.0.2.1:53", "tcp://192.0.2.1:53"} {
+		m := metrics.meter(name)
+		m.observe(make([]byte, 12), nil, 0)
+		m.hold(1)
+	}
+	metrics.Forget("192.0.2.1:53")
+	r := prometheus.NewPedanticRegistry()
+	r.MustRegister(metrics.Collectors()...)
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := 0
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			for _, l := range m.GetLabel() {
+				switch l.GetValue() {
+				case "192.0.2.1:53":
+					t.Errorf("got %s of the upstream that was forgotten", f.GetName())
+				case "tcp://192.0.2.1:53":
+					kept++
+				}
+			}
+		}
+	}
+	if kept == 0 {
+		t.Error("got no metric of the other upstream")
 	}
 }

@@ -25,6 +25,14 @@ func newBudget(perSecond int) budget {
 	return budget{open: half(), reserved: half()}
 }
 
+// set changes how many a second there are.
+func (b *budget) set(perSecond int) {
+	for _, l := range []*rate.Limiter{b.open, b.reserved} {
+		l.SetLimit(rate.Limit(perSecond) / 2)
+		l.SetBurst(max(1, perSecond/2))
+	}
+}
+
 // now reports whether a query may be sent at once.
 func (b *budget) now(pending bool) bool { return pending && b.reserved.Allow() || b.open.Allow() }
 

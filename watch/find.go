@@ -54,11 +54,11 @@ func (j *job) link(ctx context.Context, name string) (f finding, target string) 
 	now := time.Now()
 	switch {
 	case j.behind:
-	case j.watch.options.Verify == Off:
+	case j.watch.options().Verify == Off:
 		return j.upstream(ctx, name, finding{}), ""
 	case j.watch.isPrivate(now):
 		return j.upstream(ctx, name, finding{note: "the upstream has names here that the zone's own servers have not", degraded: true}), ""
-	case j.watch.options.Verify == After || j.set.known.has(j.set.id(name, j.key.Type), now):
+	case j.watch.options().Verify == After || j.set.known.has(j.set.id(name, j.key.Type), now):
 		return j.upstreamFirst(ctx, name)
 	}
 	a, err := j.ask(ctx, name)
@@ -106,7 +106,7 @@ func (j *job) ask(ctx context.Context, name string) (*authority.Answer, error) {
 	t := turn{ctx: ctx, watch: j.watch, pending: j.pending}
 	a, err := j.set.config.Ask(ctx, authority.Request{
 		Name: name, Type: j.key.Type, DO: j.key.DO,
-		Watch: j.watch.name, Servers: j.watch.options.Authorities, Few: j.behind, Turn: j.turn,
+		Watch: j.watch.name, Servers: j.watch.options().Authorities, Few: j.behind, Turn: j.turn,
 		Take: t.take, Observe: j.watch.meter.authority,
 	})
 	switch {

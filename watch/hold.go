@@ -16,7 +16,7 @@ type held struct {
 // hold lets a client wait until the name is visible, at most until hold after the first that had to. It returns false when
 // the watch has none, that time is over, or there is no place.
 func (s *Set) hold(p *pending, c client, f finding) bool {
-	if c.Hold == nil || p.watch.options.Hold == 0 {
+	if c.Hold == nil || p.watch.options().Hold == 0 {
 		return false
 	}
 	s.mu.Lock()
@@ -39,7 +39,7 @@ func (s *Set) hold(p *pending, c client, f finding) bool {
 		return false
 	}
 	if p.holdUntil.IsZero() {
-		p.holdUntil = c.started.Add(p.watch.options.Hold)
+		p.holdUntil = c.started.Add(p.watch.options().Hold)
 	}
 	p.waiting = append(p.waiting, held{c, p.watch, no})
 	p.scheduleLocked(time.Now())

@@ -78,7 +78,7 @@ func TestLeaseStandsBeforeTheConfigurationsWatchAndGivesItBack(t *testing.T) {
 		if !b.EndLease("shipit.dev.") {
 			t.Errorf("the lease was not there to end")
 		}
-		if w := b.Find(wireName(t, "shipit.dev")); w == nil || w.options.Hold != 0 {
+		if w := b.Find(wireName(t, "shipit.dev")); w == nil || w.options().Hold != 0 {
 			t.Errorf("got %+v, want the configuration's watch", w)
 		}
 		if got := counted(t, b.Set, "notyet_watch_leases"); got != 0 {

@@ -46,6 +46,16 @@ func (s *Set) Metrics() []prometheus.Collector {
 	return []prometheus.Collector{m.pending, m.rescues, m.shortens, m.avoided, m.holds, m.asking, m.visible, bounds{s}}
 }
 
+// forget takes out what was counted under a label that no watch has any more.
+func (m *metrics) forget(label string) {
+	own := prometheus.Labels{"watch": label}
+	m.pending.DeletePartialMatch(own)
+	m.visible.DeletePartialMatch(own)
+	for _, counter := range []*prometheus.CounterVec{m.rescues, m.shortens, m.avoided, m.holds, m.asking} {
+		counter.DeletePartialMatch(own)
+	}
+}
+
 // meter is one watch's part of the metrics.
 type meter struct {
 	pending        prometheus.Gauge

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
@@ -37,26 +38,40 @@ type Key struct {
 
 // notifier knows who may notify, and when whom did last.
 type notifier struct {
-	allow []netip.Prefix
-	keys  map[string]Key // by name, lower case with its final dot
+	senders atomic.Pointer[senders]
 
 	mu   sync.Mutex
 	last map[string]time.Time // zone → its last burst
 }
 
-func (n *notifier) init(config Notify) {
-	n.last, n.keys = make(map[string]time.Time), make(map[string]Key)
-	for _, p := range config.Allow {
-		n.allow = append(n.allow, p.Masked())
-	}
-	for _, k := range config.Keys {
-		n.keys[dns.CanonicalName(k.Name)] = k
-	}
+// senders are those who may notify.
+type senders struct {
+	allow []netip.Prefix
+	keys  map[string]Key // by name, lower case with its final dot
 }
 
-func (n *notifier) allows(from netip.Addr) bool {
+func (n *notifier) init(config Notify) {
+	n.last = make(map[string]time.Time)
+	n.set(config)
+}
+
+func (n *notifier) set(config Notify) {
+	all := &senders{keys: make(map[string]Key)}
+	for _, p := range config.Allow {
+		all.allow = append(all.allow, p.Masked())
+	}
+	for _, k := range config.Keys {
+		all.keys[dns.CanonicalName(k.Name)] = k
+	}
+	n.senders.Store(all)
+}
+
+// SetNotify replaces those who may tell that a zone has changed.
+func (s *Set) SetNotify(config Notify) { s.notify.set(config) }
+
+func (s *senders) allows(from netip.Addr) bool {
 	from = from.WithZone("")
-	return slices.ContainsFunc(n.allow, func(p netip.Prefix) bool { return p.Contains(from) })
+	return slices.ContainsFunc(s.allow, func(p netip.Prefix) bool { return p.Contains(from) })
 }
 
 // Notified takes a message of opcode NOTIFY and returns the reply; nil: none. It does not wait for anything.
@@ -70,11 +85,12 @@ func (s *Set) Notified(packet []byte, from netip.Addr) (reply []byte) {
 		m.SetEdns0(wire.UDPSize, false)
 	}
 	zone := dns.CanonicalName(q.Question[0].Name)
-	key, signed := s.notify.verify(packet, q)
+	senders := s.notify.senders.Load()
+	key, signed := senders.verify(packet, q)
 	switch {
-	case !s.notify.allows(from):
+	case !senders.allows(from):
 		m.Rcode = dns.RcodeRefused
-	case len(s.notify.keys) > 0 && !signed:
+	case len(senders.keys) > 0 && !signed:
 		m.Rcode = dns.RcodeNotAuth
 	case q.Question[0].Qtype != dns.TypeSOA || q.Question[0].Qclass != dns.ClassINET:
 		m.Rcode = dns.RcodeNotImplemented
@@ -86,7 +102,7 @@ func (s *Set) Notified(packet []byte, from netip.Addr) (reply []byte) {
 			s.start(func() { s.changed(zone) })
 		}
 	}
-	return s.notify.pack(m, q, key, signed)
+	return pack(m, q, key, signed)
 }
 
 // header is a reply that has only that.
@@ -100,12 +116,12 @@ func header(packet []byte, rcode int) []byte {
 }
 
 // verify reports whether the message is signed with one of the keys, and with which.
-func (n *notifier) verify(packet []byte, q *dns.Msg) (key Key, ok bool) {
+func (s *senders) verify(packet []byte, q *dns.Msg) (key Key, ok bool) {
 	t := q.IsTsig()
 	if t == nil {
 		return Key{}, false
 	}
-	key, ok = n.keys[dns.CanonicalName(t.Hdr.Name)]
+	key, ok = s.keys[dns.CanonicalName(t.Hdr.Name)]
 	if !ok || !strings.EqualFold(dns.Fqdn(key.Algorithm), t.Algorithm) {
 		return Key{}, false
 	}
@@ -113,7 +129,7 @@ func (n *notifier) verify(packet []byte, q *dns.Msg) (key Key, ok bool) {
 }
 
 // pack signs the reply to a message that is signed.
-func (n *notifier) pack(m, q *dns.Msg, key Key, signed bool) []byte {
+func pack(m, q *dns.Msg, key Key, signed bool) []byte {
 	var b []byte
 	var err error
 	if signed {

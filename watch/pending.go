@@ -87,8 +87,8 @@ func (s *Set) isPending(w *Watch, c client) *pending {
 	}
 	p.key = c.key
 	s.config.Cache.Touch(p.asked, c.started)
-	if p.watch.options.Poll > 0 && !p.gaveUp && c.started.Sub(p.first) >= askAnew {
-		p.polled, p.interval = true, p.watch.options.Poll
+	if p.watch.options().Poll > 0 && !p.gaveUp && c.started.Sub(p.first) >= askAnew {
+		p.polled, p.interval = true, p.watch.options().Poll
 		p.scheduleLocked(c.started)
 	}
 	return p
@@ -119,7 +119,7 @@ func (s *Set) deny(w *Watch, key cache.Key, f finding, started time.Time, worth 
 	case !ok:
 		p = &pending{
 			set: s, watch: w, qname: q.qname, id: s.id(q.qname, q.qtype),
-			key: key, first: started, at: now, interval: w.options.Poll, asked: new(cache.Asked),
+			key: key, first: started, at: now, interval: w.options().Poll, asked: new(cache.Asked),
 		}
 		p.timer = time.AfterFunc(forgetAfter, func() { s.start(p.turn) })
 		s.config.Cache.Touch(p.asked, started)

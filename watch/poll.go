@@ -104,15 +104,15 @@ func (p *pending) pollDueLocked(now, last time.Time) bool {
 	if !p.polled || p.gaveUp || now.Before(p.at.Add(p.interval)) {
 		return false
 	}
-	if now.Sub(p.first) >= p.watch.options.GiveUp {
+	if now.Sub(p.first) >= p.watch.options().GiveUp {
 		p.gaveUp = true
 		p.set.events.send(Event{Time: now, Kind: GaveUp, Watch: p.watch.name, Name: p.qname, Type: p.key.Type, Took: now.Sub(p.first)})
 		return false
 	}
 	if now.Sub(last) > pollFor {
-		p.interval = min(2*p.interval, max(slowestPoll, p.watch.options.Poll))
+		p.interval = min(2*p.interval, max(slowestPoll, p.watch.options().Poll))
 	} else {
-		p.interval = p.watch.options.Poll
+		p.interval = p.watch.options().Poll
 	}
 	return true
 }

@@ -44,7 +44,7 @@ func (s *Set) answer(ctx context.Context, w *Watch, c client, f finding) {
 // questions come in floods: no goroutine is spent on them. It returns false when the question is none of those.
 func (s *Set) servePassed(c client) bool {
 	w := s.Find(c.key.Name)
-	if w == nil || w.options.Verify != Before || !w.budget.spent() || w.isPrivate(c.started) {
+	if w == nil || w.options().Verify != Before || !w.budget.spent() || w.isPrivate(c.started) {
 		return false
 	}
 	id := s.config.Cache.Key(nil, c.key.Name, c.key.Type, false, false).Hash()
@@ -58,7 +58,7 @@ func (s *Set) servePassed(c client) bool {
 			f.reply = r.Clone()
 		}
 		s.upstreamSaid(w, id, f)
-		if f.negative() && w.options.Hold > 0 && s.start(func() { s.answer(s.ctx, w, c, f) }) {
+		if f.negative() && w.options().Hold > 0 && s.start(func() { s.answer(s.ctx, w, c, f) }) {
 			return
 		}
 		s.answer(s.ctx, w, c, f)
@@ -166,8 +166,8 @@ func (fl *flight) join(ctx context.Context, key cache.Key) (f finding, ok bool) 
 // private asks the upstream about a name that has been pending for upstream_after: it may be one that only the upstream knows.
 func (s *Set) private(ctx context.Context, p *pending, key cache.Key, f finding) finding {
 	w := p.watch
-	after := w.options.UpstreamAfter
-	if f.positive() || after == 0 || w.options.Verify != Before || w.hasAgreed() {
+	after := w.options().UpstreamAfter
+	if f.positive() || after == 0 || w.options().Verify != Before || w.hasAgreed() {
 		return f
 	}
 	s.mu.Lock()
@@ -225,7 +225,7 @@ func (s *Set) admit(w *Watch, key cache.Key, f finding, how string) (e *cache.En
 // asked soon, since its view, its filters and its validation are in force.
 func (w *Watch) longest(f finding) time.Duration {
 	if f.own && !f.overruled {
-		return w.options.UpstreamAfter
+		return w.options().UpstreamAfter
 	}
 	return 0
 }
@@ -259,8 +259,8 @@ func (s *Set) settle(key cache.Key, f finding, pending bool) {
 // refuse answers a denial, or holds the client that would get it.
 func (s *Set) refuse(ctx context.Context, w *Watch, c client, f finding) {
 	j := s.job(w, c.key, true, false)
-	worth := w.options.Verify != Off && !f.degraded && !f.stands && j.worth(f)
-	if worth && w.options.Hold > 0 {
+	worth := w.options().Verify != Off && !f.degraded && !f.stands && j.worth(f)
+	if worth && w.options().Hold > 0 {
 		worth = j.worthWaiting(ctx, f)
 	}
 	p := s.deny(w, c.key, f, c.started, worth)
@@ -278,7 +278,7 @@ func (s *Set) refuse(ctx context.Context, w *Watch, c client, f finding) {
 
 // keep puts a denial into the cache; p is nil when it is not pending.
 func (s *Set) keep(w *Watch, key cache.Key, p *pending, f finding) *cache.Entry {
-	k := cache.Watched{NXDOMAIN: w.options.NegativeTTL, NODATA: w.options.NODATATTL}
+	k := cache.Watched{NXDOMAIN: w.options().NegativeTTL, NODATA: w.options().NODATATTL}
 	if f.waits {
 		k.NXDOMAIN, k.NODATA = 0, 0
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -78,16 +77,10 @@ func New(config Config) (*Set, error) {
 	s.pending, _ = simplelru.NewLRU(maxPending, s.evicted) // the only error is a size below one
 	s.metrics = newMetrics(s)
 	s.notify.init(config.Notify)
-	byZone := make(map[string]*Watch)
-	for _, z := range config.Watches {
-		zone, err := wire.Name(z.Name)
-		if err != nil {
-			return nil, fmt.Errorf("watch %q: %w", z.Name, err)
-		}
-		name := wire.String(zone)
-		byZone[string(zone)] = newWatch(zone, name, z.Options, time.Time{}, s.metrics.meter(name))
+	s.byZone.Store(new(map[string]*Watch))
+	if err := s.Replace(config.Watches); err != nil {
+		return nil, err
 	}
-	s.byZone.Store(&byZone)
 	return s, nil
 }
 

@@ -6,6 +6,7 @@ package watch
 import (
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -42,8 +43,8 @@ const privateFor = 5 * time.Minute
 type Watch struct {
 	zone    []byte // wire format, lower case
 	name    string
-	options Options
-	until   time.Time // the end of a lease; zero: it stays
+	current atomic.Pointer[Options] // replaced with the set's lock held
+	until   time.Time               // the end of a lease; zero: it stays
 	budget  budget
 	meter   *meter
 	timer   *time.Timer // ends a lease; nil: none
@@ -56,11 +57,16 @@ type Watch struct {
 }
 
 func newWatch(zone []byte, name string, options Options, until time.Time, m *meter) *Watch {
-	return &Watch{
-		zone: zone, name: name, options: options, until: until, meter: m,
+	w := &Watch{
+		zone: zone, name: name, until: until, meter: m,
 		budget: newBudget(options.QueriesPerSecond), degraded: make(map[string]error),
 	}
+	w.current.Store(&options)
+	return w
 }
+
+// options are how the watch behaves now.
+func (w *Watch) options() *Options { return w.current.Load() }
 
 // ended reports whether the watch is a lease that is over.
 func (w *Watch) ended(now time.Time) bool { return !w.until.IsZero() && !now.Before(w.until) }

@@ -101,7 +101,7 @@ func (d *daemon) open(ctx context.Context, cfg config.Config) (err error) {
 		return err
 	}
 	d.resolver = resolver.New(resolver.Config{
-		Cache: answers, Routes: d.routes, Policy: policies[cfg.Policy], Watches: d.watching, Log: d.log,
+		Cache: answers, Routes: d.routes, Watches: d.watching, Log: d.log,
 	})
 	host, _ := os.Hostname() // without one, id.server is REFUSED
 	d.server, err = server.New(ctx, server.Config{

@@ -27,7 +27,7 @@ func (d *daemon) makeRoutes(cfg config.Config, metrics *upstream.Metrics) ([]res
 		if err != nil {
 			return nil, err
 		}
-		route := resolver.Route{Zone: zone}
+		route := resolver.Route{Zone: zone, Policy: policies[cfg.Policy]}
 		for _, u := range r.Upstreams {
 			servers, err := resolve(u, cfg.Listen)
 			if err != nil {
