@@ -1,39 +1,80 @@
 package config
 
 import (
+	"bytes"
 	"net/netip"
+	"os"
 	"slices"
+	"strings"
 
 	"github.com/miekg/dns"
 )
 
-// System reads the name servers of the resolv.conf at path: what the upstream system stands for.
-// There is at least one, without duplicates, each at port 53 and none of them an address of ours.
-// An entry that is not the address of a server is passed over, as the C library does.
-func System(path string, listen []netip.AddrPort) ([]netip.AddrPort, error) {
-	const instead = "name one with --upstream 192.0.2.1 or upstreams: [192.0.2.1]"
-	bad := func(problem string) error {
-		return fault{key: "upstreams", value: quote("system"), remedy: problem + ": " + instead}
+// Resolv is what a resolv.conf says that concerns a forwarder: what the upstream system stands for.
+type Resolv struct {
+	Servers []netip.AddrPort // in their order, without duplicates, each at port 53
+	TCP     bool             // option use-vc: they are asked over TCP only
+	Rotate  bool             // option rotate: any of them is asked first
+}
+
+// Upstreams are the servers as a configuration has them.
+func (r Resolv) Upstreams() []Upstream {
+	upstreams := make([]Upstream, len(r.Servers))
+	for i, addr := range r.Servers {
+		upstreams[i] = Upstream{Addr: addr, TCP: r.TCP}
 	}
-	resolv, err := dns.ClientConfigFromFile(path)
+	return upstreams
+}
+
+// Equal reports whether both say the same.
+func (r Resolv) Equal(o Resolv) bool {
+	return r.TCP == o.TCP && r.Rotate == o.Rotate && slices.Equal(r.Servers, o.Servers)
+}
+
+// System reads the resolv.conf at path. It has at least one server, none of them an address of ours.
+// An entry that is not the address of a server is passed over, as the C library does.
+func System(path string, listen []netip.AddrPort) (Resolv, error) {
+	const instead = "name one with --upstream 192.0.2.1 or upstreams: [192.0.2.1]"
+	bad := func(problem string) (Resolv, error) {
+		return Resolv{}, fault{key: "upstreams", value: quote("system"), remedy: problem + ": " + instead}
+	}
+	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, bad(err.Error())
+		return bad(err.Error())
+	}
+	resolv, err := dns.ClientConfigFromReader(bytes.NewReader(data))
+	if err != nil {
+		return bad(path + ": " + err.Error())
 	}
 	local := localAddrs()
-	var servers []netip.AddrPort
+	r := withOptions(string(data))
 	for _, entry := range resolv.Servers {
 		ip, err := netip.ParseAddr(entry)
 		server := netip.AddrPortFrom(ip.Unmap(), 53)
 		switch {
-		case err != nil || ip.IsUnspecified() || ip.IsMulticast() || slices.Contains(servers, server):
+		case err != nil || ip.IsUnspecified() || ip.IsMulticast() || slices.Contains(r.Servers, server):
 			continue
 		case ours(server, listen, local):
-			return nil, bad(path + " has " + server.String() + ", which is notyet itself")
+			return bad(path + " has " + server.String() + ", which is notyet itself")
 		}
-		servers = append(servers, server)
+		r.Servers = append(r.Servers, server)
 	}
-	if len(servers) == 0 {
-		return nil, bad(path + " has no nameserver")
+	if len(r.Servers) == 0 {
+		return bad(path + " has no nameserver")
 	}
-	return servers, nil
+	return r, nil
+}
+
+// withOptions reads the options that mean something to a forwarder. edns0 is what it does anyway; timeout and attempts
+// are those of a client that asks one server at a time; the others are about names and about what programs get to see.
+func withOptions(text string) (r Resolv) {
+	for line := range strings.Lines(text) {
+		words := strings.Fields(line)
+		if len(words) == 0 || words[0] != "options" {
+			continue
+		}
+		r.TCP = r.TCP || slices.Contains(words, "use-vc")
+		r.Rotate = r.Rotate || slices.Contains(words, "rotate")
+	}
+	return r
 }

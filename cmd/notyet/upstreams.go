@@ -63,12 +63,8 @@ func resolve(u config.Upstream, listen []netip.AddrPort) ([]config.Upstream, err
 	if !u.System {
 		return []config.Upstream{u}, nil
 	}
-	addrs, err := config.System(resolvConf, listen)
-	servers := make([]config.Upstream, len(addrs))
-	for i, addr := range addrs {
-		servers[i] = config.Upstream{Addr: addr}
-	}
-	return servers, err
+	system, err := config.System(resolvConf, listen)
+	return system.Upstreams(), err
 }
 
 // secrets says how a server is asked over TLS; nil: in the clear.
