@@ -26,32 +26,36 @@ import (
 	"notyet/wire"
 )
 
-// resolvConf is where the upstream "system" is written down.
-const resolvConf = "/etc/resolv.conf"
-
 // readyAnyway is how long readiness waits for an upstream's first answer.
 const readyAnyway = 5 * time.Second
 
 // daemon is the running program: the parts, wired. Arrows point down, see the packages.
 type daemon struct {
 	log       *slog.Logger
+	level     *slog.LevelVar // of the log
 	group     *socket.Group
 	deadlines *upstream.Deadlines
-	upstreams map[config.Upstream]*upstream.Upstream
+	metrics   *upstream.Metrics
+	upstreams map[target]*upstream.Upstream // those that are retired included
 	routes    []resolver.Route
 	servers   *upstream.Servers // of the zones under watch, and those that know the upstreams' addresses
 	finder    *authority.Finder
 	watching  *watch.Set
-	watched   []config.Watch
+	answers   *cache.Cache
 	resolver  *resolver.Resolver
 	server    *server.Server
 	snapshot  *snapshot     // nil when off
 	admin     *admin.Server // nil when off
+	reloader
 }
 
 // serve answers queries until ctx ends and what is under way is answered.
-func serve(ctx context.Context, cfg config.Config, stderr io.Writer) error {
-	d, err := build(ctx, cfg, newHandler(cfg, stderr))
+func serve(ctx context.Context, from source, stderr io.Writer) error {
+	cfg, err := from.load()
+	if err != nil {
+		return err
+	}
+	d, err := build(ctx, cfg, from, stderr)
 	if err != nil {
 		return err
 	}
@@ -59,8 +63,8 @@ func serve(ctx context.Context, cfg config.Config, stderr io.Writer) error {
 }
 
 // newHandler writes text to people and JSON to programs.
-func newHandler(cfg config.Config, w io.Writer) slog.Handler {
-	options := &slog.HandlerOptions{Level: cfg.Log}
+func newHandler(cfg config.Config, level slog.Leveler, w io.Writer) slog.Handler {
+	options := &slog.HandlerOptions{Level: level}
 	format := cfg.LogFormat
 	if file, ok := w.(*os.File); format == config.LogAuto && ok && term.IsTerminal(int(file.Fd())) {
 		format = config.LogText
@@ -72,8 +76,12 @@ func newHandler(cfg config.Config, w io.Writer) slog.Handler {
 }
 
 // build opens everything that can fail and wires it. Nothing runs yet.
-func build(ctx context.Context, cfg config.Config, handler slog.Handler) (*daemon, error) {
-	d := &daemon{log: slog.New(handler), deadlines: upstream.NewDeadlines(), upstreams: make(map[config.Upstream]*upstream.Upstream)}
+func build(ctx context.Context, cfg config.Config, from source, stderr io.Writer) (*daemon, error) {
+	level := new(slog.LevelVar)
+	d := &daemon{
+		log: slog.New(newHandler(cfg, level, stderr)), level: level, deadlines: upstream.NewDeadlines(), metrics: upstream.NewMetrics(),
+		upstreams: make(map[target]*upstream.Upstream), reloader: newReloader(from, cfg),
+	}
 	if err := d.open(ctx, cfg); err != nil {
 		d.close(ctx)
 		return nil, err
@@ -87,26 +95,26 @@ func (d *daemon) open(ctx context.Context, cfg config.Config) (err error) {
 		return err
 	}
 	start := time.Now()
-	answers := cache.New(cache.Config{
-		Memory: cfg.Cache.Memory, MaxTTL: cfg.Cache.MaxTTL, MaxNegativeTTL: cfg.Cache.MaxNegativeTTL, Stale: cfg.Cache.Stale,
-		Refresh: func(k cache.Key) bool { return d.resolver.Refresh(k) },
-	}, start)
-	d.snapshot = newSnapshot(cfg.Cache.Snapshot, answers, d.log)
-	metrics := upstream.NewMetrics()
+	d.level.Set(cfg.Log)
+	made := limits(cfg)
+	made.Refresh = func(k cache.Key) bool { return d.resolver.Refresh(k) }
+	d.answers = cache.New(made, start)
+	d.snapshot = newSnapshot(cfg.Cache.Snapshot, d.answers, d.log)
 	d.servers = upstream.NewServers(d.group, d.deadlines)
-	if d.routes, err = d.makeRoutes(cfg, metrics); err != nil {
+	if d.system, err = d.systemServers(cfg); err != nil {
 		return err
 	}
-	if err := d.watches(cfg, answers); err != nil {
+	if d.routes, err = d.makeRoutes(cfg, d.system); err != nil {
 		return err
 	}
-	d.resolver = resolver.New(resolver.Config{
-		Cache: answers, Routes: d.routes, Watches: d.watching, Log: d.log,
-	})
+	if err := d.watches(cfg, d.answers); err != nil {
+		return err
+	}
+	d.resolver = resolver.New(resolver.Config{Cache: d.answers, Routes: d.routes, Watches: d.watching, Log: d.log})
 	host, _ := os.Hostname() // without one, id.server is REFUSED
 	d.server, err = server.New(ctx, server.Config{
 		Listen: cfg.Listen, ReusePort: cfg.ReusePort, Replies: replies,
-		Cache: answers, Resolve: d.resolver.Serve, Notify: d.watching.Notified, Allow: prefixes(cfg.Allow), RateLimit: cfg.RateLimit,
+		Cache: d.answers, Resolve: d.resolver.Serve, Notify: d.watching.Notified, Allow: prefixes(cfg.Allow), RateLimit: cfg.RateLimit,
 		Version: version(), ID: host,
 		QueryLog: queryLogs[cfg.QueryLog], Log: d.log,
 	})
@@ -116,7 +124,7 @@ func (d *daemon) open(ctx context.Context, cfg config.Config) (err error) {
 
 	registry := prometheus.NewRegistry()
 	for _, part := range [][]prometheus.Collector{
-		d.server.Metrics(), d.resolver.Metrics(), d.watching.Metrics(), answers.Metrics(), d.snapshot.metrics(), metrics.Collectors(),
+		d.server.Metrics(), d.resolver.Metrics(), d.watching.Metrics(), d.answers.Metrics(), d.snapshot.metrics(), d.metrics.Collectors(), d.reloads.all,
 		{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})},
 	} {
 		registry.MustRegister(part...)
@@ -141,6 +149,8 @@ func (d *daemon) close(ctx context.Context) {
 	if d.watching != nil {
 		d.watching.Run(ended)
 		d.finder.Run(ended)
+	}
+	if d.servers != nil {
 		d.servers.Close()
 	}
 	if d.group != nil {
@@ -160,6 +170,12 @@ func prefixes(allow []config.Clients) (all []netip.Prefix) {
 		all = append(all, c.Prefixes()...)
 	}
 	return all
+}
+
+// limits are those of the cache.
+func limits(cfg config.Config) cache.Config {
+	c := cfg.Cache
+	return cache.Config{Memory: c.Memory, MaxTTL: c.MaxTTL, MaxNegativeTTL: c.MaxNegativeTTL, Stale: c.Stale}
 }
 
 // run answers until ctx ends. The parts stop from the top down, since each needs those below it to the end.
@@ -190,7 +206,12 @@ func (d *daemon) run(ctx context.Context) error {
 	d.announce()
 	d.resolver.Probe()
 	endSnapshot := d.snapshot.begin()
+	reloading, stopReloading := context.WithCancel(ctx)
+	var reload sync.WaitGroup
+	reload.Go(func() { d.follow(reloading) })
 	err := d.server.Run(ctx)
+	stopReloading()
+	reload.Wait()
 	endSnapshot()
 	d.log.Info("stopped")
 	return err
@@ -203,7 +224,7 @@ func (d *daemon) announce() {
 	if d.admin != nil {
 		d.log.Info("admin listening", "addr", d.admin.Addr().String())
 	}
-	for _, w := range d.watched {
+	for _, w := range d.running.Watch {
 		d.log.Info("watching", "zone", w.Zone, "verify", string(w.Verify), "hold", w.Hold.String())
 	}
 	for _, route := range d.routes {

@@ -103,7 +103,7 @@ func TestLogFormat(t *testing.T) {
 	} {
 		cfg := config.Default()
 		cfg.LogFormat = tt.format
-		if _, got := newHandler(cfg, tt.w).(*slog.JSONHandler); got != tt.json {
+		if _, got := newHandler(cfg, cfg.Log, tt.w).(*slog.JSONHandler); got != tt.json {
 			t.Errorf("%s to a %T: got JSON %v, want %v", tt.format, tt.w, got, tt.json)
 		}
 	}
@@ -359,6 +359,9 @@ func TestEveryMetricIsThere(t *testing.T) {
 		`notyet_upstream_queries_total{result="timeout",upstream="` + u.addr + `"}`,
 		`notyet_upstream_seconds_count` + upstream,
 		`notyet_upstream_up` + upstream,
+		`notyet_config_reloads_total{result="applied"}`,
+		`notyet_config_reloads_total{result="refused"}`,
+		`notyet_config_fault`,
 		`go_goroutines`,
 	} {
 		if !have[want] {

@@ -108,21 +108,30 @@ type program struct {
 // startProgram runs notyet serve until it listens. Its addresses are any free ports unless args say otherwise.
 func startProgram(t *testing.T, args ...string) *program {
 	t.Helper()
-	p := &program{stderr: &output{lines: make(chan string, 1000)}, stdout: &output{lines: make(chan string, 1000)}, done: make(chan struct{})}
-	ctx, stop := context.WithCancel(context.Background())
-	p.stop = stop
-	go func() {
-		defer close(p.done)
-		p.code = run(ctx, append([]string{"serve", "--listen=127.0.0.1:0", "--admin=127.0.0.1:0"}, args...), p.stdout, p.stderr)
-	}()
-	t.Cleanup(func() {
-		stop()
-		<-p.done
+	p := startRun(t, func(ctx context.Context, stdout, stderr *output) int {
+		return run(ctx, append([]string{"serve", "--listen=127.0.0.1:0", "--admin=127.0.0.1:0"}, args...), stdout, stderr)
 	})
 	p.addr = p.line(t, "listening")["addr"].(string)
 	if !slices.Contains(args, "--admin=") {
 		p.admin = p.line(t, "admin listening")["addr"].(string)
 	}
+	return p
+}
+
+// startRun runs a program that stops with the test at the latest.
+func startRun(t *testing.T, run func(ctx context.Context, stdout, stderr *output) int) *program {
+	t.Helper()
+	p := &program{stderr: &output{lines: make(chan string, 1000)}, stdout: &output{lines: make(chan string, 1000)}, done: make(chan struct{})}
+	ctx, stop := context.WithCancel(context.Background())
+	p.stop = stop
+	go func() {
+		defer close(p.done)
+		p.code = run(ctx, p.stdout, p.stderr)
+	}()
+	t.Cleanup(func() {
+		stop()
+		<-p.done
+	})
 	return p
 }
 

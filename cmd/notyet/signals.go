@@ -24,3 +24,10 @@ func interruptible(ctx context.Context) context.Context {
 	}()
 	return ctx
 }
+
+// hangups returns what gets a SIGHUP until stop is called; of several that nobody has taken yet, one.
+func hangups() (c <-chan os.Signal, stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	return signals, func() { signal.Stop(signals) }
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"slices"
 
 	"notyet/config"
 	"notyet/resolver"
@@ -12,13 +13,19 @@ import (
 	"notyet/wire"
 )
 
-// makeRoutes makes the upstreams of every route and of all that has no route of its own.
-func (d *daemon) makeRoutes(cfg config.Config, metrics *upstream.Metrics) ([]resolver.Route, error) {
+// target is what one upstream is made of: a server, and what it is trusted by.
+type target struct {
+	config.Upstream
+	secrets string // of an upstream over TLS: the roots, the pins and the bootstrap servers
+}
+
+// makeRoutes makes the upstreams of every route and of all that has no route of its own; system is what that stands for.
+func (d *daemon) makeRoutes(cfg config.Config, system config.Resolv) ([]resolver.Route, error) {
 	roots, err := readRoots(cfg.TLSCA)
 	if err != nil {
 		return nil, err
 	}
-	if err := cfg.CheckNames(resolvConf); err != nil {
+	if err := cfg.CheckNames(d.from.resolvConf); err != nil {
 		return nil, err
 	}
 	var routes []resolver.Route
@@ -28,13 +35,18 @@ func (d *daemon) makeRoutes(cfg config.Config, metrics *upstream.Metrics) ([]res
 			return nil, err
 		}
 		route := resolver.Route{Zone: zone, Policy: policies[cfg.Policy]}
+		if system.Rotate && len(r.Upstreams) == 1 && r.Upstreams[0].System {
+			route.Policy = resolver.Random
+		}
 		for _, u := range r.Upstreams {
-			servers, err := resolve(u, cfg.Listen)
-			if err != nil {
-				return nil, err
+			servers := []config.Upstream{u}
+			if u.System {
+				servers = system.Upstreams()
 			}
 			for _, server := range servers {
-				route.Upstreams = append(route.Upstreams, d.upstream(server, d.secrets(server, cfg, roots), metrics))
+				if up := d.upstream(server, cfg, roots); !slices.Contains(route.Upstreams, resolver.Upstream(up)) {
+					route.Upstreams = append(route.Upstreams, up)
+				}
 			}
 		}
 		routes = append(routes, route)
@@ -42,37 +54,52 @@ func (d *daemon) makeRoutes(cfg config.Config, metrics *upstream.Metrics) ([]res
 	return routes, nil
 }
 
-// readRoots reads the certificates of a file; without one it returns nil, for the system's.
-func readRoots(path string) (*x509.CertPool, error) {
+// roots are the certificates that upstreams over TLS are checked against.
+type roots struct {
+	pool *x509.CertPool // nil: the system's
+	file string         // its text
+}
+
+// readRoots reads the certificates of a file; without one they are the system's.
+func readRoots(path string) (roots, error) {
 	if path == "" {
-		return nil, nil
+		return roots{}, nil
 	}
 	pem, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("tls_ca: %w", err)
+		return roots{}, fmt.Errorf("tls_ca: %w", err)
 	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("tls_ca %q: write a file with certificates in PEM: this one has none", path)
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return roots{}, fmt.Errorf("tls_ca %q: write a file with certificates in PEM: this one has none", path)
 	}
-	return roots, nil
+	return roots{pool, string(pem)}, nil
 }
 
-// resolve turns "system" into the servers it stands for.
-func resolve(u config.Upstream, listen []netip.AddrPort) ([]config.Upstream, error) {
-	if !u.System {
-		return []config.Upstream{u}, nil
+// upstream returns the one for a server; routes that name the same server share it.
+func (d *daemon) upstream(server config.Upstream, cfg config.Config, roots roots) *upstream.Upstream {
+	of := target{Upstream: server}
+	secrets := d.secrets(server, cfg, roots)
+	if secrets != nil {
+		of.secrets = fmt.Sprint(roots.file, secrets.Pins, cfg.Bootstrap)
 	}
-	system, err := config.System(resolvConf, listen)
-	return system.Upstreams(), err
+	up := d.upstreams[of]
+	if up == nil {
+		up = upstream.New(upstream.Config{
+			Name: server.String(), Addr: server.Addr, TCP: server.TCP, TLS: secrets,
+			Group: d.group, Deadlines: d.deadlines, Metrics: d.metrics, Log: d.log,
+		})
+		d.upstreams[of] = up
+	}
+	return up
 }
 
 // secrets says how a server is asked over TLS; nil: in the clear.
-func (d *daemon) secrets(server config.Upstream, cfg config.Config, roots *x509.CertPool) *upstream.TLS {
+func (d *daemon) secrets(server config.Upstream, cfg config.Config, roots roots) *upstream.TLS {
 	if !server.TLS {
 		return nil
 	}
-	t := &upstream.TLS{Name: server.Name, Path: server.Path, Roots: roots}
+	t := &upstream.TLS{Name: server.Name, Path: server.Path, Roots: roots.pool}
 	for _, pin := range cfg.TLSPins {
 		if pin.Name == server.ServerName() {
 			t.Pins = append(t.Pins, pin.Key)
@@ -80,22 +107,9 @@ func (d *daemon) secrets(server config.Upstream, cfg config.Config, roots *x509.
 	}
 	if server.Named() {
 		t.Lookup = upstream.Bootstrap{
-			Servers:  func() ([]netip.AddrPort, error) { return cfg.BootstrapServers(resolvConf) },
+			Servers:  func() ([]netip.AddrPort, error) { return cfg.BootstrapServers(d.from.resolvConf) },
 			Exchange: d.servers.Recurse,
 		}.Lookup
 	}
 	return t
-}
-
-// upstream returns the one for a server; routes that name the same server share it.
-func (d *daemon) upstream(server config.Upstream, secrets *upstream.TLS, metrics *upstream.Metrics) *upstream.Upstream {
-	up := d.upstreams[server]
-	if up == nil {
-		up = upstream.New(upstream.Config{
-			Name: server.String(), Addr: server.Addr, TCP: server.TCP, TLS: secrets,
-			Group: d.group, Deadlines: d.deadlines, Metrics: metrics, Log: d.log,
-		})
-		d.upstreams[server] = up
-	}
-	return up
 }

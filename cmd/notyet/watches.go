@@ -30,26 +30,34 @@ func (d *daemon) watches(cfg config.Config, answers *cache.Cache) (err error) {
 		Ours:    cfg.Ours,
 		Changed: func(zone string, why error) { d.watching.Changed(zone, why) },
 	})
-	d.watched = cfg.Watch
-	var zones []watch.Zone
-	for _, w := range cfg.Watch {
-		zones = append(zones, watch.Zone{Name: w.Zone, Options: watch.Options{
-			NegativeTTL: w.NegativeTTL, NODATATTL: w.NODATATTL, Verify: verifies[w.Verify],
-			UpstreamAfter: w.UpstreamAfter, Hold: w.Hold, Poll: w.Poll, GiveUp: w.GiveUp,
-			QueriesPerSecond: w.QueriesPerSecond, Authorities: slices.Clone(w.Authorities),
-		}})
-	}
-	notify := watch.Notify{Allow: prefixes(cfg.Notify.Allow)}
-	for _, k := range cfg.Notify.Keys {
-		notify.Keys = append(notify.Keys, watch.Key{Name: k.Name, Algorithm: k.Algorithm, Secret: k.Secret})
-	}
 	d.watching, err = watch.New(watch.Config{
-		Watches: zones, Cache: answers, Ask: d.finder.Ask, Notify: notify, Log: d.log,
+		Watches: zones(cfg), Cache: answers, Ask: d.finder.Ask, Notify: notify(cfg), Log: d.log,
 		Forward: func(k cache.Key, done func(*wire.Reply, []byte)) {
 			d.resolver.Forward(k, true, func(o resolver.Outcome) { done(o.Reply, o.EDE) })
 		},
 	})
 	return err
+}
+
+// zones are the watches of the configuration.
+func zones(cfg config.Config) (all []watch.Zone) {
+	for _, w := range cfg.Watch {
+		all = append(all, watch.Zone{Name: w.Zone, Options: watch.Options{
+			NegativeTTL: w.NegativeTTL, NODATATTL: w.NODATATTL, Verify: verifies[w.Verify],
+			UpstreamAfter: w.UpstreamAfter, Hold: w.Hold, Poll: w.Poll, GiveUp: w.GiveUp,
+			QueriesPerSecond: w.QueriesPerSecond, Authorities: slices.Clone(w.Authorities),
+		}})
+	}
+	return all
+}
+
+// notify is who may notify by the configuration.
+func notify(cfg config.Config) watch.Notify {
+	n := watch.Notify{Allow: prefixes(cfg.Notify.Allow)}
+	for _, k := range cfg.Notify.Keys {
+		n.Keys = append(n.Keys, watch.Key{Name: k.Name, Algorithm: k.Algorithm, Secret: k.Secret})
+	}
+	return n
 }
 
 // found is what a look-up brought.

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+const (
+	// settle is how long a file has to stay the same: what is being written is not read half.
+	settle = 100 * time.Millisecond
+	// look is how often files are read that nothing is told of: a bind mount hides who writes behind it, a network file
+	// system tells nothing, and the system may be out of inotify instances.
+	look = 5 * time.Second
+)
+
+// follower tells when files say something else than before, however that came about: written in place, replaced by
+// rename, gone, or behind a symbolic link that leads elsewhere, as those of a ConfigMap do.
+type follower struct {
+	files   []string
+	watcher *fsnotify.Watcher // nil: there is none to be had
+	told    string            // what the files said when it was last told
+}
+
+// newFollower begins with what the files say now. Run has to be called.
+func newFollower(files ...string) *follower {
+	f := &follower{files: files}
+	f.told = f.read()
+	if w, err := fsnotify.NewWatcher(); err == nil {
+		f.watcher = w
+	}
+	return f
+}
+
+// run calls changed each time that the files have changed and settled, until ctx ends.
+func (f *follower) run(ctx context.Context, changed func()) {
+	var events <-chan fsnotify.Event // of anything in the directories
+	var lost <-chan error            // too many of them
+	if f.watcher != nil {
+		defer f.watcher.Close()
+		events, lost = f.watcher.Events, f.watcher.Errors
+	}
+	seen, settling := f.told, false
+	timer := time.NewTimer(0) // something may have happened before there is a watch
+	defer timer.Stop()
+	soon := func() {
+		if !settling { // however much goes on
+			settling = true
+			timer.Reset(settle)
+		}
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-events:
+			soon()
+		case <-lost:
+			soon()
+		case <-timer.C:
+			f.watch() // first, so that no change goes unnoticed after the reading
+			now := f.read()
+			if now != f.told && now == seen {
+				f.told = now
+				changed()
+			}
+			seen, settling = now, now != f.told
+			if settling {
+				timer.Reset(settle)
+			} else {
+				timer.Reset(look)
+			}
+		}
+	}
+}
+
+// read is all that the files say, or why they can't be read.
+func (f *follower) read() string {
+	var all strings.Builder
+	for _, file := range f.files {
+		data, err := os.ReadFile(file)
+		fmt.Fprintf(&all, "%s\x00%v\x00", data, err)
+	}
+	return all.String()
+}
+
+// watch watches the directories of the files, also those that symbolic links lead to now, and no others. What can't be
+// watched is looked at.
+func (f *follower) watch() {
+	if f.watcher == nil {
+		return
+	}
+	wanted := make(map[string]bool)
+	for _, file := range f.files {
+		wanted[filepath.Dir(file)] = true
+		if behind, err := filepath.EvalSymlinks(file); err == nil {
+			wanted[filepath.Dir(behind)] = true
+		}
+	}
+	for _, dir := range f.watcher.WatchList() {
+		if !wanted[dir] {
+			_ = f.watcher.Remove(dir)
+		}
+	}
+	for dir := range wanted {
+		_ = f.watcher.Add(dir)
+	}
+}
