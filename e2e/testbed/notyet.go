@@ -22,6 +22,7 @@ type Notyet struct {
 	*Process
 	Addr  netip.AddrPort // the first listen address
 	Admin netip.AddrPort
+	File  string // its configuration
 }
 
 // NotyetConfig is what differs from the defaults.
@@ -79,8 +80,8 @@ func LaunchNotyet(o Owner, c NotyetConfig) *Notyet {
 	if len(c.Upstreams) > 0 {
 		conf += "upstreams: " + list(c.Upstreams) + "\n"
 	}
-	args := []string{"serve", "--config", write(o, o.TempDir(), "notyet.yaml", conf)}
-	n.Process = Start(o, c.Binary, append(args, c.Args...)...)
+	n.File = write(o, o.TempDir(), "notyet.yaml", conf)
+	n.Process = Start(o, c.Binary, append([]string{"serve", "--config", n.File}, c.Args...)...)
 	return n
 }
 
