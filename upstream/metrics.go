@@ -58,6 +58,7 @@ func (m *Metrics) Forget(upstream string) {
 	m.seconds.DeletePartialMatch(own)
 	m.up.DeletePartialMatch(own)
 	m.sockets.DeletePartialMatch(own)
+	m.conns.DeletePartialMatch(own)
 }
 
 // meter is one upstream's part of the metrics, looked up once. The nil meter counts nothing.

