@@ -11,9 +11,11 @@ func (c *Cache) SetLimits(config Config) {
 	old := c.config.Load()
 	config.Refresh = old.Refresh
 	c.config.Store(&config)
-	positive, negative := config.perShard()
-	for i := range c.shards {
-		c.resize(&c.shards[i], positive, negative)
+	if config.Memory != old.Memory {
+		positive, negative := config.perShard()
+		for i := range c.shards {
+			c.resize(&c.shards[i], positive, negative)
+		}
 	}
 	if config.Memory < old.Memory {
 		c.shrinkNames()

@@ -10,8 +10,9 @@ import (
 // call is one exchange under way for all clients that ask the same question meanwhile. It is used again.
 type call struct {
 	asking
-	hash uint64
-	why  purpose
+	hash   uint64
+	why    purpose
+	routes *routes // in force when it began
 
 	// All below is guarded by the shard's lock.
 	waiting *Query
@@ -48,6 +49,16 @@ func (c *call) start(q *Query, hash uint64) {
 func (c *call) reset(hash uint64, q *Query) {
 	c.hash, c.why = hash, toAnswer
 	c.waiting, c.no, c.places, c.standIn, c.patient = q, nil, 0, nil, false
+}
+
+// asks reports whether it is the call for a query's question.
+func (c *call) asks(q *Query) bool { return c.rd == q.RD && c.key.Equal(q.Key) }
+
+// takeOverLocked lets those wait for c, which q has just begun, who wait for an answer by former routes.
+func (c *call) takeOverLocked(former *call, q *Query) {
+	if former != nil && former.no == nil && former.asks(q) {
+		q.next, former.waiting = former.waiting, nil
+	}
 }
 
 // end keeps what the upstreams said, and answers.

@@ -101,7 +101,7 @@ func (r *Resolver) startBehind(k cache.Key, now time.Time) *call {
 	}
 	c := r.calls.Get().(*call)
 	c.reset(k.Hash(), nil)
-	c.why = why
+	c.why, c.routes = why, r.routes.Load()
 	c.begin(k, true)
 	s.calls[c.hash] = c
 	return c

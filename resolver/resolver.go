@@ -92,10 +92,10 @@ func (r *Resolver) Serve(q *Query) {
 		r.shed(q)
 		return
 	}
-	hash := callHash(q)
+	hash, routes := callHash(q), r.routes.Load()
 	s := &r.shards[hash%uint64(len(r.shards))]
 	s.mu.Lock()
-	if c := s.calls[hash]; c != nil && c.rd == q.RD && c.key.Equal(q.Key) {
+	if c := s.calls[hash]; c != nil && c.routes == routes && c.asks(q) {
 		atOnce := r.joinLocked(c, q)
 		s.mu.Unlock()
 		if atOnce != nil {
@@ -118,6 +118,8 @@ func (r *Resolver) Serve(q *Query) {
 	}
 	c := r.calls.Get().(*call)
 	c.start(q, hash)
+	c.routes = routes
+	c.takeOverLocked(s.calls[hash], q)
 	s.calls[hash] = c
 	if stale && q.RD {
 		r.limitLocked(c)

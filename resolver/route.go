@@ -67,17 +67,11 @@ func (r *routes) find(qname []byte) *Route {
 }
 
 // SetRoutes replaces the routes by others, as Config has them, and probes upstreams that are new. Questions under way go on by
-// the routes that they began with, for as long as a question may take: 5 s. Whoever asks the same again doesn't wait for
-// them: the upstreams that they are asked at may be out of reach.
+// the routes that they began with, for as long as a question may take: 5 s; but when one is asked again it goes by the new
+// routes for all who wait for it, since the former upstreams may be out of reach.
 func (r *Resolver) SetRoutes(all []Route) {
 	next := newRoutes(all)
 	r.routes.Store(next)
-	for i := range r.shards {
-		s := &r.shards[i]
-		s.mu.Lock()
-		clear(s.calls)
-		s.mu.Unlock()
-	}
 	r.loops.keep(next)
 	r.Probe()
 }
