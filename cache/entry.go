@@ -40,7 +40,8 @@ const (
 	flagDO    = 0x20 // of the key
 	flagCD    = 0x40 // of the key
 
-	flagDenied = 0x80 // data has the hash of the denied name
+	flagDenied  = 0x80 // of a negative: data has the hash of the denied name
+	flagNoStale = 0x80 // of a positive: it never stands in
 )
 
 const deniedLen = 8 // bytes
@@ -133,7 +134,7 @@ func (e *Entry) offsets() []byte { return e.data[e.length : int(e.length)+2*int(
 
 // denied is the hash of the denied name when a chain leads to it.
 func (e *Entry) denied() (name uint64, ok bool) {
-	if e.flags&flagDenied == 0 {
+	if e.flags&flagDenied == 0 || !e.Kind().Negative() {
 		return 0, false
 	}
 	return binary.BigEndian.Uint64(e.data[int(e.length)+2*int(e.ttls):]), true
@@ -142,7 +143,7 @@ func (e *Entry) denied() (name uint64, ok bool) {
 // EDE is the extended error as an EDNS option, or nil. The bytes are the entry's.
 func (e *Entry) EDE() []byte {
 	off := int(e.length) + 2*int(e.ttls)
-	if e.flags&flagDenied != 0 {
+	if _, ok := e.denied(); ok {
 		off += deniedLen
 	}
 	return e.data[off:]

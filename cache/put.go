@@ -39,6 +39,9 @@ func (c *Cache) putPositive(k Key, r *wire.Reply, w Watched, now time.Time) *Ent
 	maxTTL := w.maxTTL(c.config.Load().MaxTTL)
 	e.lifetime = milliseconds(min(seconds(r.AnswerTTL), maxTTL))
 	e.due = c.prefetchAt(e.lifetime)
+	if w.NoStale {
+		e.flags |= flagNoStale
+	}
 	for _, off := range r.TTLs {
 		wire.Cap(e.data, int(off), uint32(maxTTL/time.Second))
 	}
@@ -129,12 +132,15 @@ func (s *shard) missingLocked(k Key, now int64) time.Duration {
 
 // PutFailure keeps a failure (see Failure) for 1 s, then for twice as long each time up to 30 s (RFC
 // 9520), and returns what to answer with. That is the failure, unless there is a positive answer that is fresh or may stand
-// in, which it then does. A failure displaces no answer that may still be used, and no positive one at all.
+// in, which it then does. A failure displaces no answer that may still be used, and no positive one at all unless it is stale
+// and the failure is a verdict on it.
 func (c *Cache) PutFailure(k Key, e *Entry, now time.Time) *Entry {
-	if known := c.StandIn(k, e.EDE(), now); known != nil {
+	e.stored = c.since(now)
+	if isVerdict(e.EDE()) {
+		c.dropStale(k, e.stored)
+	} else if known := c.StandIn(k, e.EDE(), now); known != nil {
 		return known
 	}
-	e.stored = c.since(now)
 	c.makeRoom(k.hash, k.hash)
 	s := c.shard(k.hash)
 	s.mu.Lock()

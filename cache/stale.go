@@ -47,7 +47,7 @@ func (c *Cache) StandIn(k Key, reason []byte, now time.Time) *Entry {
 // mayStandInLocked is the positive answer to k that is fresh or stale, or nil.
 func (c *Cache) mayStandInLocked(s *shard, k Key, now int64) *Entry {
 	e := s.positive.peek(k.hash)
-	if e == nil || c.config.Load().Stale == 0 || now >= e.expires()+int64(c.config.Load().Stale) || !e.matches(k) {
+	if e == nil || e.flags&flagNoStale != 0 || c.config.Load().Stale == 0 || now >= e.expires()+int64(c.config.Load().Stale) || !e.matches(k) {
 		return nil
 	}
 	return e
@@ -74,6 +74,18 @@ func (c *Cache) newStandIn(known *Entry, reason []byte, now int64) *Entry {
 		e.due = milliseconds(retryStale)
 	}
 	return e
+}
+
+// isVerdict reports whether an extended error says that the upstream had an answer, and did not give it because it is bogus
+// (RFC 8914, sections 4.7 to 4.13) or unwanted (4.16 to 4.19). An older answer would get around that.
+func isVerdict(ede []byte) bool {
+	const code = 4 // its offset in the option
+	if len(ede) < code+2 {
+		return false
+	}
+	c := binary.BigEndian.Uint16(ede[code:])
+	return c >= dns.ExtendedErrorCodeDNSBogus && c <= dns.ExtendedErrorCodeNSECMissing ||
+		c >= dns.ExtendedErrorCodeBlocked && c <= dns.ExtendedErrorCodeProhibited
 }
 
 // dropStale takes out what is or may become stale of the answer to k.

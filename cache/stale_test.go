@@ -193,6 +193,49 @@ func TestWhatEndsStaleAnswers(t *testing.T) {
 	}
 }
 
+func TestVerdictOnTheAnswerEndsIt(t *testing.T) {
+	t.Parallel()
+	for code := range uint16(30) {
+		want := code >= 6 && code <= 12 || code >= 15 && code <= 18 // bogus; blocked, censored, filtered, prohibited
+		w := newWorld(t, staleFor(time.Hour))
+		k := w.key("www.example. A")
+		w.put(0, "www.example. A", a("www.example.", 60*s))
+		w.standsIn(60*s, "www.example. A")
+		e := w.PutFailure(k, Failure(k, wire.AppendEDE(nil, code, "")), at(65*s))
+		if e.Stale() == want || w.get(65*s, "www.example. A") != e {
+			t.Errorf("extended error %d: got %v, stale %v, want a failure that is kept: %v", code, e.Kind(), e.Stale(), want)
+		}
+		if got := w.standsIn(70*s, "www.example. A"); got.Stale() == want {
+			t.Errorf("after extended error %d: got %v, want the answer forgotten: %v", code, got.Kind(), want)
+		}
+	}
+}
+
+func TestVerdictLeavesWhatIsFresh(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, staleFor(time.Hour))
+	k := w.key("www.example. A")
+	positive := w.put(0, "www.example. A", a("www.example.", 60*s))
+	w.PutFailure(k, Failure(k, wire.AppendEDE(nil, dns.ExtendedErrorCodeDNSBogus, "")), at(55*s))
+	if got := w.get(59*s, "www.example. A"); got != positive {
+		t.Errorf("got %v, want what is fresh", got)
+	}
+}
+
+func TestAnswerThatIsNotTheUpstreamsNeverStandsIn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, staleFor(time.Hour))
+	e := w.PutWatched(w.key("www.example. A do"), w.reply("www.example. A do", answer{answer: "www.example. 60 A 192.0.2.1", ede: "of the upstream"}),
+		Watched{NoStale: true}, at(0))
+	w.wantLifetime(0, "www.example. A do", e, 60*s)
+	if got := edeOf(w.read(0, "www.example. A do", e)); got != "22 of the upstream" {
+		t.Errorf("got extended error %q, want the upstream's", got)
+	}
+	if got := w.standsIn(60*s, "www.example. A do"); got.Kind() != wire.Failure {
+		t.Errorf("got %v, want the failure", got.Kind())
+	}
+}
+
 func TestPositiveReplacesWhatStandsIn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, staleFor(time.Hour))

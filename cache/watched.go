@@ -10,6 +10,9 @@ import (
 type Watched struct {
 	// MaxTTL bounds the lifetime of a positive answer and every TTL announced in it; 0: only Config.MaxTTL does.
 	MaxTTL time.Duration
+	// NoStale keeps a positive answer from standing in past its TTL: it is not the upstream's, which may have had reasons to
+	// give another or none.
+	NoStale bool
 	// NXDOMAIN and NODATA bound the lifetime of each, fractions of a second included; 0: it is not kept.
 	NXDOMAIN, NODATA time.Duration
 	// Asked is the pending name that a negative belongs to; nil: the negative is used to the end of its life.

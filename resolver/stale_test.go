@@ -174,7 +174,7 @@ func TestStaleAnswerIsGivenAtOnceWhenTheUpstreamsFail(t *testing.T) {
 		took   time.Duration
 	}{
 		{"SERVFAIL", rcode(dns.RcodeServerFailure), `0 "notyet: up: SERVFAIL"`, 0},
-		{"SERVFAIL with an extended error", failing(dns.ExtendedErrorCodeDNSBogus, "bogus"), `6 "bogus"`, 0},
+		{"SERVFAIL with an extended error", failing(dns.ExtendedErrorCodeNoReachableAuthority, "lame"), `22 "lame"`, 0},
 		{"REFUSED", rcode(dns.RcodeRefused), `0 "notyet: up: REFUSED"`, 0},
 		{"garbage", garbage, `24 "notyet: up: malformed message"`, 0},
 		{"unreachable after a second", slow(time.Second, unreachable), `23 "notyet: up: connection refused"`, time.Second},
@@ -193,6 +193,17 @@ func TestStaleAnswerIsGivenAtOnceWhenTheUpstreamsFail(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestVerdictOfTheUpstreamIsNotGotAround(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		b, up := newStale(t, failing(dns.ExtendedErrorCodeDNSBogus, "bogus"))
+		b.want("www.example.com. A", `SERVFAIL 6 "bogus"`, 0)
+		up.change(dead)
+		time.Sleep(10 * time.Second)
+		b.want("www.example.com. A", `SERVFAIL 22 "notyet: up: timeout"`, 5*time.Second)
+	})
 }
 
 // RFC 8767, section 5: for 30 s nobody waits for upstreams that have just failed.

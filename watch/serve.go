@@ -212,7 +212,7 @@ func (s *Set) admit(w *Watch, key cache.Key, f finding, how string) (e *cache.En
 			answers.DropNXDOMAIN(n)
 		}
 	}
-	e = answers.PutWatched(key, f.reply, cache.Watched{MaxTTL: w.longest(f)}, now)
+	e = answers.PutWatched(key, f.reply, cache.Watched{MaxTTL: w.longest(f), NoStale: len(f.asked) > 0}, now)
 	if !was {
 		return e, false
 	}
