@@ -44,7 +44,7 @@ type bed struct {
 	ownErr   error                // of asking the servers
 	ownDelay time.Duration
 	bare     bool                         // denials of the servers have no SOA
-	above    func(question string) string // what the upstream says: records, NXDOMAIN, NODATA, SERVFAIL, BLOCKED, FOREIGN, BARE, CHAIN
+	above    func(question string) string // what the upstream says: records, NXDOMAIN, NODATA, SERVFAIL, DEAD, BLOCKED, FOREIGN, BARE, CHAIN
 	asked    []string                     // of the servers, as in "0s www.shipit.dev. A"
 	forward  []string                     // of the upstream
 }
@@ -56,7 +56,7 @@ func newBed(t *testing.T, options Options) *bed {
 	for i := range b.own {
 		b.own[i] = make(map[string]string)
 	}
-	b.cache = cache.New(cache.Config{Memory: 64 << 20, MaxTTL: 24 * time.Hour, MaxNegativeTTL: time.Hour}, time.Now())
+	b.cache = cache.New(cache.Config{Memory: 64 << 20, MaxTTL: 24 * time.Hour, MaxNegativeTTL: time.Hour, Stale: time.Hour}, time.Now())
 	set, err := New(Config{
 		Watches: []Zone{{Name: "shipit.dev", Options: options}}, Cache: b.cache,
 		Ask: b.ask, Forward: b.ask0, Log: slog.New(slog.NewTextHandler(&b.log, nil)),
@@ -186,6 +186,9 @@ func (b *bed) ask0(k cache.Key, done func(*wire.Reply, []byte)) {
 	switch says {
 	case "SERVFAIL":
 		done(nil, wire.AppendEDE(nil, dns.ExtendedErrorCodeDNSBogus, "bogus"))
+		return
+	case "DEAD":
+		done(nil, wire.AppendEDE(nil, dns.ExtendedErrorCodeNoReachableAuthority, "timeout"))
 		return
 	case "NXDOMAIN", "BLOCKED", "FOREIGN", "BARE":
 		m.Rcode = dns.RcodeNameError
