@@ -55,10 +55,11 @@ type Config struct {
 
 // Cache is safe for concurrent use.
 type Cache struct {
-	seed   maphash.Seed
-	epoch  time.Time
-	config atomic.Pointer[Config] // never changed, but replaced
-	shards [1 << shardBits]shard
+	seed    maphash.Seed
+	epoch   time.Time
+	config  atomic.Pointer[Config] // never changed, but replaced
+	refresh func(Key) bool         // nil: nobody refreshes
+	shards  [1 << shardBits]shard
 }
 
 // shard has all entries of the names whose hash begins with its number.
@@ -82,7 +83,7 @@ const (
 
 // New makes an empty cache. Moments given to it must not be before now.
 func New(config Config, now time.Time) *Cache {
-	c := &Cache{seed: maphash.MakeSeed(), epoch: now}
+	c := &Cache{seed: maphash.MakeSeed(), epoch: now, refresh: config.Refresh}
 	c.config.Store(&config)
 	positive, negative := config.perShard()
 	for i := range c.shards {
@@ -109,7 +110,7 @@ func (c *Cache) shard(hash uint64) *shard { return &c.shards[hash>>(64-shardBits
 func (c *Cache) Get(k Key, now time.Time) *Entry {
 	t := c.since(now)
 	e, due := c.get(k, t)
-	if due && !c.config.Load().Refresh(k) {
+	if due && !c.refresh(k) {
 		c.postpone(k, e, t)
 	}
 	return e

@@ -5,12 +5,10 @@ import (
 	"time"
 )
 
-// SetLimits replaces what the cache was made with, but for Refresh. What would not be kept for as long any more goes, and when there is less room
-// the least recently used entries do.
+// SetLimits replaces what the cache was made with, but for Refresh. What would not be kept for as long any more goes, and when
+// there is less room the least recently used entries do.
 func (c *Cache) SetLimits(config Config) {
-	old := c.config.Load()
-	config.Refresh = old.Refresh
-	c.config.Store(&config)
+	old := c.config.Swap(&config)
 	if config.Memory != old.Memory {
 		positive, negative := config.perShard()
 		for i := range c.shards {

@@ -14,7 +14,7 @@ const retryRefresh = 100 * time.Millisecond
 
 // prefetchAt is the due of a positive answer with that lifetime, in milliseconds.
 func (c *Cache) prefetchAt(lifetime uint32) uint32 {
-	if c.config.Load().Refresh == nil || lifetime < milliseconds(minPrefetch) {
+	if c.refresh == nil || lifetime < milliseconds(minPrefetch) {
 		return 0
 	}
 	return lifetime - lifetime/prefetchPart

@@ -70,7 +70,7 @@ func (c *Cache) newStandIn(known *Entry, reason []byte, now int64) *Entry {
 		// What was validated is so until its TTL is over (RFC 4035, section 5.3.3).
 		flags: known.flags&^flagAD | flagStale,
 	}
-	if c.config.Load().Refresh != nil {
+	if c.refresh != nil {
 		e.due = milliseconds(retryStale)
 	}
 	return e
