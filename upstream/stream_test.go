@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -355,6 +356,40 @@ func TestAllExchangesOfAClosedConnectionAreRepeated(t *testing.T) {
 	}
 	if s.Connections() != 2 {
 		t.Errorf("got %d connections, want 2", s.Connections())
+	}
+}
+
+// The others may be as old as the one that was closed, and about to be closed too.
+func TestExchangeOfAClosedConnectionGoesToANewOne(t *testing.T) {
+	t.Parallel()
+	queries := make(chan *upstreamtest.Query, 2*streamFill)
+	s := upstreamtest.New(t, func(q *upstreamtest.Query) { queries <- q })
+	u := newUpstreamTCP(t, s.Addr)
+	var all []<-chan result
+	for range streamFill + 1 {
+		all = append(all, start(t, u, "www.example.com.", patience))
+	}
+	conns := make(map[netip.AddrPort][]*upstreamtest.Query)
+	for range streamFill + 1 {
+		q := <-queries
+		conns[q.Client] = append(conns[q.Client], q)
+	}
+	for _, came := range conns {
+		if len(came) == 1 {
+			continue
+		}
+		for _, q := range came[1:] {
+			q.Deny()
+		}
+		came[0].Hangup()
+	}
+	again := <-queries
+	if _, old := conns[again.Client]; old || s.Connections() != 3 {
+		t.Errorf("got it over an old connection: %v, with %d in all, want it over a third", old, s.Connections())
+	}
+	u.Close()
+	for _, done := range all {
+		finished(t, done)
 	}
 }
 
