@@ -120,8 +120,6 @@ func (r *record) age() time.Duration {
 	return time.Duration(binary.BigEndian.Uint32(r.head[3:])) * time.Millisecond
 }
 
-func (r *record) lifetime() uint32 { return binary.BigEndian.Uint32(r.head[7:]) }
-
 // longest is the longest lifetime that an entry can have.
 const longest = math.MaxUint32 * time.Millisecond
 
@@ -133,7 +131,7 @@ func (c *Cache) restore(r *record, elapsed time.Duration, now time.Time) bool {
 	}
 	k := c.Key(r.name[:0], name, qtype, r.flags()&flagDO != 0, r.flags()&flagCD != 0)
 	e := c.Unkept(k, &r.reply, now.Add(-min(elapsed, longest)-r.age()))
-	e.lifetime = min(r.lifetime(), milliseconds(min(seconds(r.reply.AnswerTTL), c.config.Load().MaxTTL)))
+	e.lifetime = milliseconds(min(seconds(r.reply.AnswerTTL), c.config.Load().MaxTTL))
 	for _, off := range r.reply.TTLs {
 		wire.Cap(e.data, int(off), uint32(c.config.Load().MaxTTL/time.Second))
 	}

@@ -18,15 +18,15 @@ import (
 //	end       a record header that is all zero
 //	checksum  CRC-32C of all before it, 4 bytes
 //
-// A record header has the length of the message, 2 bytes; whether DO and CD are in the key, 1 byte, as in Entry.flags; the
-// age and the lifetime, 4 bytes of milliseconds each. The message is a reply as an upstream gives it, with the TTLs of when it
-// came and, if it has an extended error, an OPT.
+// A record header has the length of the message, 2 bytes; DO and CD of the key, 1 byte, as in Entry.flags; and the age, 4
+// bytes, milliseconds. The message is a reply as an upstream gives it, with the TTLs of when it came and, if it has an
+// extended error, an OPT.
 const (
 	snapshotMagic   = "notyet snapshot\n"
 	snapshotVersion = 1 // of this layout; a program reads its own only
 
 	snapshotHeaderLen = len(snapshotMagic) + 4 + 8
-	recordHeaderLen   = 2 + 1 + 4 + 4
+	recordHeaderLen   = 2 + 1 + 4
 	checksumLen       = crc32.Size
 )
 
@@ -83,7 +83,6 @@ func (e *Entry) appendRecord(dst []byte, now int64) []byte {
 	head := len(dst)
 	dst = append(dst, 0, 0, e.flags&(flagDO|flagCD))
 	dst = binary.BigEndian.AppendUint32(dst, milliseconds(age+time.Millisecond-1))
-	dst = binary.BigEndian.AppendUint32(dst, e.lifetime)
 
 	start := len(dst)
 	dst = append(dst, e.message()...)

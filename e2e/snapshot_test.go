@@ -83,6 +83,15 @@ func logged(n *testbed.Notyet, msg string) string {
 	return ""
 }
 
+// wantRead waits until a snapshot is read, which goes on while a slow notyet answers, and wants so many entries in it.
+func wantRead(t *testing.T, n *testbed.Notyet, entries int) {
+	t.Helper()
+	testbed.Until(t, patience, "the snapshot to be read", func() bool { return logged(n, "snapshot read") != "" })
+	if line := logged(n, "snapshot read"); !strings.Contains(line, fmt.Sprintf(`"entries":%d,"left_out":0,`, entries)) {
+		t.Errorf("got %q, want %d entries read", line, entries)
+	}
+}
+
 func TestRestartWithASnapshotOfHundredThousandAnswers(t *testing.T) {
 	t.Parallel()
 	const names = 100_000
@@ -95,9 +104,7 @@ func TestRestartWithASnapshotOfHundredThousandAnswers(t *testing.T) {
 		start := time.Now()
 		n := front(t, "cache: {snapshot: "+file+"}", upstream)
 		took := time.Since(start)
-		if line := logged(n, "snapshot read"); !strings.Contains(line, fmt.Sprintf(`"entries":%d,"left_out":0,`, names)) {
-			t.Errorf("got %q, want %d entries read", line, names)
-		}
+		wantRead(t, n, names)
 		for first := 0; first < names; first += names / 10 {
 			askMany(t, n.Addr, first, 1000)
 		}
@@ -133,9 +140,7 @@ func TestKillWhileTheSnapshotIsWritten(t *testing.T) {
 	}
 	for range 10 {
 		n := front(t, "cache: {snapshot: "+file+"}", upstream)
-		if line := logged(n, "snapshot read"); !strings.Contains(line, fmt.Sprintf(`"entries":%d,"left_out":0,`, names)) {
-			t.Fatalf("got %q, want %d entries read: %s", line, names, n.Stderr())
-		}
+		wantRead(t, n, names)
 		before := unfinished()
 		n.Signal(syscall.SIGTERM)
 		for n.Running() && unfinished() == before {
@@ -189,17 +194,13 @@ func TestFullDisk(t *testing.T) {
 	}
 
 	n = front(t, extra, upstream)
-	if line := logged(n, "snapshot read"); !strings.Contains(line, `"entries":1000,`) {
-		t.Errorf("got %q, want the 1,000 entries from before", line)
-	}
+	wantRead(t, n, 1000) // the old one
 	if err := os.Remove(ballast); err != nil {
 		t.Fatalf("%v", err)
 	}
 	askMany(t, n.Addr, 1000, 1000)
 	stop(t, n)
 	n = front(t, extra, upstream)
-	if line := logged(n, "snapshot read"); !strings.Contains(line, `"entries":2000,`) {
-		t.Errorf("with room again: got %q, want 2,000 entries", line)
-	}
+	wantRead(t, n, 2000)
 	wantEnd(t, n)
 }

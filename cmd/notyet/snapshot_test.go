@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -23,12 +22,12 @@ import (
 // kept is a snapshot's file, the cache behind it and what is told of them.
 type kept struct {
 	*snapshot
-	told *bytes.Buffer
+	told *output
 }
 
 func newKept(t *testing.T, path string) *kept {
 	t.Helper()
-	told := new(bytes.Buffer)
+	told := &output{lines: make(chan string, 100)}
 	answers := cache.New(cache.Config{Memory: cache.MinMemory, MaxTTL: 24 * time.Hour}, time.Now())
 	return &kept{newSnapshot(path, answers, slog.New(slog.NewTextHandler(told, nil))), told}
 }
@@ -68,7 +67,10 @@ func (k *kept) has(t *testing.T, qname string) bool {
 // wantTold checks that what is told since the last call has lines with these words, and no others.
 func (k *kept) wantTold(t *testing.T, words ...string) {
 	t.Helper()
-	lines := slices.Collect(strings.Lines(k.told.String()))
+	var lines []string
+	for range len(k.told.lines) {
+		lines = append(lines, <-k.told.lines)
+	}
 	ok := len(lines) == len(words)
 	for i := range min(len(lines), len(words)) {
 		ok = ok && strings.Contains(lines[i], words[i]) && strings.Contains(lines[i], "file="+k.path)
@@ -76,7 +78,6 @@ func (k *kept) wantTold(t *testing.T, words ...string) {
 	if !ok {
 		t.Errorf("got log %q, want lines with the file and %q", lines, words)
 	}
-	k.told.Reset()
 }
 
 func (k *kept) wantErrors(t *testing.T, n float64) {
@@ -302,4 +303,32 @@ func TestRestartKeepsTheAnswers(t *testing.T) {
 	if p.line(t, "snapshot read")["entries"] != 1. {
 		t.Errorf("got %s, want one entry read", p.stderr)
 	}
+}
+
+// TestQueriesWaitASecondAtMostForASnapshot has one that takes a minute to be read.
+func TestQueriesWaitASecondAtMostForASnapshot(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "cache")
+	synctest.Test(t, func(t *testing.T) {
+		newKept(t, path).save()
+		k := newKept(t, path)
+		k.log = slog.New(slog.NewTextHandler(slowly{}, nil))
+		start := time.Now()
+		end := k.begin()
+		if got := time.Since(start); got != time.Second {
+			t.Errorf("got to wait %v, want 1 s", got)
+		}
+		end()
+		if got := time.Since(start); got != time.Minute {
+			t.Errorf("got it ended after %v, want the snapshot read by then", got)
+		}
+	})
+}
+
+// slowly takes a minute for a line, which is written when the snapshot is read.
+type slowly struct{}
+
+func (slowly) Write(b []byte) (int, error) {
+	time.Sleep(time.Minute)
+	return len(b), nil
 }
