@@ -156,3 +156,54 @@ func TestExchangeDoesNotAllocate(t *testing.T) {
 		t.Errorf("got %v allocations per exchange, want 0", got)
 	}
 }
+
+// answerRawTCP is answerRaw for one connection.
+func answerRawTCP(t *testing.T) netip.AddrPort {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	t.Cleanup(func() {
+		l.Close()
+		<-ended
+	})
+	go func() {
+		defer close(ended)
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		defer c.Close()
+		b := make([]byte, 512)
+		for {
+			n, err := c.Read(b) // one query at a time is asked
+			if err != nil {
+				return
+			}
+			b[4] |= 0x80 // QR, behind the length
+			_, _ = c.Write(b[:n])
+		}
+	}()
+	return l.Addr().(*net.TCPAddr).AddrPort()
+}
+
+func TestExchangeOverAKeptConnectionDoesNotAllocate(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	u := newUpstreamTCP(t, answerRawTCP(t))
+	x := question(t, "www.example.com.", dns.TypeA, time.Hour)
+	done := make(chan error, 1)
+	x.Done = func(_ []byte, err error) { done <- err }
+	got := testing.AllocsPerRun(2000, func() {
+		u.Ask(x)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+	})
+	if got != 0 {
+		t.Errorf("got %v allocations per exchange, want 0", got)
+	}
+}

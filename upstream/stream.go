@@ -114,13 +114,13 @@ func (st *stream) read(conn net.Conn) error {
 	r := bufio.NewReader(conn)
 	var m []byte
 	for {
-		if _, err := r.Peek(1); err != nil {
-			if !errors.Is(err, os.ErrDeadlineExceeded) {
-				return err
-			}
-			if st.retireIdle() {
-				return errIdle
-			}
+		switch _, err := r.Peek(2); {
+		case err == nil:
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return err
+		case st.retireIdle():
+			return errIdle
+		default:
 			continue // asked again in the same moment
 		}
 		var err error
@@ -248,14 +248,15 @@ func (u *Upstream) connError(err error) error {
 }
 
 // readMessage reads one message with its length before it (RFC 1035, section 4.2.2), into b if that is long enough.
-func readMessage(r io.Reader, b []byte) ([]byte, error) {
-	var length [2]byte
-	if _, err := io.ReadFull(r, length[:]); err != nil {
+func readMessage(r *bufio.Reader, b []byte) ([]byte, error) {
+	length, err := r.Peek(2)
+	if err != nil {
 		return nil, err
 	}
-	n := int(binary.BigEndian.Uint16(length[:]))
+	n := int(binary.BigEndian.Uint16(length))
+	_, _ = r.Discard(len(length)) // it has as many
 	b = slices.Grow(b[:0], n)[:n]
-	_, err := io.ReadFull(r, b)
+	_, err = io.ReadFull(r, b)
 	return b, err
 }
 

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bufio"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -41,8 +42,9 @@ func (s *server) dial(context.Context, string, string) (net.Conn, error) {
 
 func (s *server) serve(conn net.Conn, n int) {
 	defer conn.Close()
+	r := bufio.NewReader(conn)
 	for {
-		m, err := readMessage(conn, nil)
+		m, err := readMessage(r, nil)
 		if err != nil {
 			break
 		}
@@ -532,7 +534,8 @@ func TestMessageThatIsNoReplyIsLeft(t *testing.T) {
 
 func TestReadMessageUsesItsBuffer(t *testing.T) {
 	t.Parallel()
-	r, w := io.Pipe()
+	in, w := io.Pipe()
+	r := bufio.NewReader(in)
 	go func() {
 		for n := range 100 {
 			_, _ = w.Write(appendMessage(nil, make([]byte, n)))
