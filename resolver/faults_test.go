@@ -3,6 +3,7 @@ package resolver
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -14,7 +15,7 @@ import (
 )
 
 // transports are the ways in which an upstream is asked.
-var transports = []string{"udp", "tcp"}
+var transports = []string{"udp", "tcp", "tls", "https"}
 
 // result is what a client got, when, and how many queries an upstream saw over UDP and TCP.
 type result struct {
@@ -27,12 +28,16 @@ const fromFirst, fromSecond = "NOERROR A 192.0.2.1", "NOERROR A 192.0.2.2"
 
 // faultRow is a fault of an upstream that is asked over one transport: alone, and before one that is well.
 type faultRow struct {
-	name      string
-	transport string // empty: all of them
-	fault     fault
-	alone     result
-	beside    result // with the queries of the one with the fault; the other sees one, unless the text is that of the first
+	name        string
+	transport   string // one or several; empty: all of them
+	fault       fault
+	certificate string // of the server
+	alone       result
+	beside      result // with the queries of the one with the fault; the other sees one, unless the text is that of the first
 }
+
+// Over HTTPS a response belongs to its request: the id does not count, and there is no other to wait for.
+const streams, secure, butHTTPS = "tcp tls https", "tls https", "udp tcp tls"
 
 // answers with an address is what a server without fault does.
 func answers(address string) fault {
@@ -44,6 +49,12 @@ func replies(rcode int) fault {
 }
 
 func silence(*packet) {}
+
+// cutOff sends an answer that ends in its record.
+func cutOff(p *packet) {
+	m := p.answer()
+	p.send(m[:len(m)-20])
+}
 
 // truncated answers over UDP that there is more over TCP.
 func truncated(overTCP fault) fault {
@@ -111,7 +122,7 @@ var faults = []faultRow{
 		beside: result{text: fromSecond, udp: 1, tcp: 1},
 	},
 	{
-		name: "NOTIMP", transport: "tcp", fault: replies(dns.RcodeNotImplemented),
+		name: "NOTIMP", transport: streams, fault: replies(dns.RcodeNotImplemented),
 		alone:  result{text: `SERVFAIL 0 "NOTIMP"`, tcp: 1},
 		beside: result{text: fromSecond, tcp: 1},
 	},
@@ -121,12 +132,12 @@ var faults = []faultRow{
 		beside: result{text: fromSecond, udp: 1, tcp: 1},
 	},
 	{
-		name: "garbage behind the question", fault: func(p *packet) { p.send(p.answer()[:len(p.query)]) },
+		name: "garbage behind the question", fault: cutOff,
 		alone:  result{text: `SERVFAIL 24 "malformed message"`, udp: 1, tcp: 1},
 		beside: result{text: fromSecond, udp: 1, tcp: 1},
 	},
 	{
-		name: "garbage", fault: func(p *packet) { p.send([]byte("garbage")) },
+		name: "garbage", transport: butHTTPS, fault: func(p *packet) { p.send([]byte("garbage")) },
 		alone:  result{text: `SERVFAIL 22 "timeout"`, took: 5 * time.Second, udp: 3, tcp: 3},
 		beside: result{text: fromSecond, took: 50 * ms, udp: 1, tcp: 1},
 	},
@@ -135,12 +146,12 @@ var faults = []faultRow{
 		alone: result{text: fromFirst, udp: 1, tcp: 1}, beside: result{text: fromFirst, udp: 1, tcp: 1},
 	},
 	{
-		name: "another id", fault: func(p *packet) { p.send(wrongID(p.answer())) },
+		name: "another id", transport: butHTTPS, fault: func(p *packet) { p.send(wrongID(p.answer())) },
 		alone:  result{text: `SERVFAIL 22 "timeout"`, took: 5 * time.Second, udp: 3, tcp: 3},
 		beside: result{text: fromSecond, took: 50 * ms, udp: 1, tcp: 1},
 	},
 	{
-		name: "an answer to something else", fault: func(p *packet) {
+		name: "an answer to something else", transport: butHTTPS, fault: func(p *packet) {
 			m := upstreamtest.Reply(p.query)
 			m.Question[0].Name = "other.example.com."
 			p.send(upstreamtest.Pack(m))
@@ -167,17 +178,67 @@ var faults = []faultRow{
 		beside: result{text: fromSecond, udp: 1, tcp: 1},
 	},
 	{
-		name: "silence after half an answer", transport: "tcp", fault: func(p *packet) { p.raw(append([]byte{0, 100}, p.answer()[:20]...)) },
+		name: "silence after half an answer", transport: streams, fault: func(p *packet) { p.raw(append([]byte{0, 100}, p.answer()[:20]...)) },
 		alone:  result{text: `SERVFAIL 22 "timeout"`, took: 5 * time.Second, tcp: 3},
 		beside: result{text: fromSecond, took: 50 * ms, tcp: 1},
 	},
+	{
+		name: "garbage over HTTPS", transport: "https", fault: func(p *packet) { p.send([]byte("garbage")) },
+		alone:  result{text: `SERVFAIL 23 "answers another question"`, tcp: 1},
+		beside: result{text: fromSecond, tcp: 1},
+	},
+	{
+		name: "an answer to something else, over HTTPS", transport: "https", fault: func(p *packet) {
+			m := upstreamtest.Reply(p.query)
+			m.Question[0].Name = "other.example.com."
+			p.send(upstreamtest.Pack(m))
+		},
+		alone:  result{text: `SERVFAIL 23 "answers another question"`, tcp: 1},
+		beside: result{text: fromSecond, tcp: 1},
+	},
+	{
+		name: "another id over HTTPS", transport: "https", fault: func(p *packet) { p.send(wrongID(p.answer())) },
+		alone: result{text: fromFirst, tcp: 1}, beside: result{text: fromFirst, tcp: 1},
+	},
+	{
+		name: "closed inside the answer, once", transport: streams, fault: func(p *packet) {
+			if p.nth == 1 {
+				closeInside(p)
+				return
+			}
+			p.send(p.answer())
+		},
+		alone: result{text: fromFirst, tcp: 2}, beside: result{text: fromFirst, tcp: 2},
+	},
+	{
+		name: "closed inside every answer", transport: streams, fault: closeInside,
+		alone:  result{text: `SERVFAIL 23 "closed the connection without a whole reply"`, tcp: 2},
+		beside: result{text: fromSecond, tcp: 2},
+	},
+	{
+		name: "expired certificate", transport: secure, fault: answers("192.0.2.1"), certificate: "expired",
+		alone: result{text: `SERVFAIL 23 "its certificate expired at 1999-12-31T23:00:00Z: its operator has to renew it, ` +
+			`unless this machine's clock is wrong"`},
+		beside: result{text: fromSecond},
+	},
+	{
+		name: "certificate of another", transport: secure, fault: answers("192.0.2.1"), certificate: "another's",
+		alone: result{text: `SERVFAIL 23 "its certificate is for dns.example.org, not for dns.example.net: ` +
+			`write the right name or address"`},
+		beside: result{text: fromSecond},
+	},
+}
+
+func closeInside(p *packet) {
+	p.raw(append([]byte{0, 100}, p.answer()[:20]...))
+	p.close()
 }
 
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	for _, tt := range faults {
 		for _, transport := range transports {
-			if tt.transport != "" && tt.transport != transport {
+			if tt.transport != "" && !slices.Contains(strings.Fields(tt.transport), transport) {
 				continue
 			}
 			t.Run(tt.name+" over "+transport, func(t *testing.T) {
@@ -190,7 +251,7 @@ func TestFaults(t *testing.T) {
 }
 
 func (row faultRow) server() *server {
-	return &server{addr: netip.MustParseAddrPort("192.0.2.53:53"), fault: row.fault}
+	return &server{addr: netip.MustParseAddrPort("192.0.2.53:53"), fault: row.fault, certificate: row.certificate}
 }
 
 func (row faultRow) testAlone(t *testing.T, transport string) {
@@ -217,14 +278,15 @@ func (row faultRow) testBeside(t *testing.T, transport string) {
 	b.idle()
 }
 
-// seen is how many queries the server is to see: over TCP those that it would see over UDP, unless the row is about both.
+// seen is how many queries the server is to see: over TCP and what is on top of it alone those in tcp, over UDP those in udp,
+// and both when the row is about UDP alone.
 func (row faultRow) seen(r result, transport string) result {
-	if row.transport == "" {
-		if transport == "tcp" {
-			r.udp = 0
-		} else {
-			r.tcp = 0
-		}
+	switch {
+	case row.transport == "udp":
+	case transport == "udp":
+		r.tcp = 0
+	default:
+		r.udp = 0
 	}
 	return r
 }
@@ -255,7 +317,7 @@ func TestFaultThatLasts(t *testing.T) {
 		{"silence", silence, 8}, // it takes half a second to be sure
 		{"nobody there", nil, 3},
 		{"REFUSED", replies(dns.RcodeRefused), 3},
-		{"garbage behind the question", func(p *packet) { p.send(p.answer()[:len(p.query)]) }, 3},
+		{"garbage behind the question", cutOff, 3},
 	} {
 		for _, transport := range transports {
 			t.Run(tt.name+" over "+transport, func(t *testing.T) {

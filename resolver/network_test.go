@@ -3,6 +3,7 @@ package resolver
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"io"
 	"net"
@@ -19,9 +20,12 @@ import (
 
 // server is a name server in memory, so that time may be fake. It is asked over the real transports of an Upstream.
 type server struct {
-	addr  netip.AddrPort
-	fault fault
+	addr        netip.AddrPort
+	fault       fault
+	certificate string // "expired" or "another's"; empty: a good one
 
+	tls      *tls.Config  // nil: in the clear
+	web      bool         // over HTTPS
 	udp, tcp atomic.Int32 // queries about names that aren't ours
 }
 
@@ -32,6 +36,7 @@ type fault func(*packet)
 type packet struct {
 	query []byte
 	tcp   bool
+	nth   int          // of those over the same protocol, from 1; 0: a probe
 	send  func([]byte) // a reply
 	raw   func([]byte) // anything, over TCP
 	close func()       // the connection, over TCP
@@ -43,9 +48,11 @@ func newUpstreamOf(t *testing.T, s *server, transport string) *upstream.Upstream
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() { defer close(ended); deadlines.Run(ctx) }()
-	up := upstream.New(upstream.Config{
-		Addr: s.addr, TCP: transport == "tcp", Deadlines: deadlines, Connect: s.connect, Dial: s.dial,
-	})
+	config := upstream.Config{Addr: s.addr, TCP: transport == "tcp", Deadlines: deadlines, Connect: s.connect, Dial: s.dial}
+	if transport == "tls" || transport == "https" {
+		config.TLS = s.secrets(t, transport)
+	}
+	up := upstream.New(config)
 	t.Cleanup(func() {
 		up.Close()
 		cancel()
@@ -54,11 +61,12 @@ func newUpstreamOf(t *testing.T, s *server, transport string) *upstream.Upstream
 	return up
 }
 
-// count counts a query, unless it is a probe.
-func (s *server) count(q []byte, n *atomic.Int32) {
-	if !bytes.Contains(q, []byte(probeLabel)) {
-		n.Add(1)
+// count counts a query, unless it is a probe, and returns which it is.
+func (s *server) count(q []byte, n *atomic.Int32) int {
+	if bytes.Contains(q, []byte(probeLabel)) {
+		return 0
 	}
+	return int(n.Add(1))
 }
 
 // udpSocket is a client's.
@@ -79,7 +87,7 @@ func (s *udpSocket) Close() { s.closed.Store(true) }
 // Send brings the query to the server, and what it sends back, in no time.
 func (s *udpSocket) Send(b []byte) error {
 	query := bytes.Clone(b)
-	s.server.count(query, &s.server.udp)
+	nth := s.server.count(query, &s.server.udp)
 	receive := func(m []byte, err error) {
 		if !s.closed.Load() {
 			s.receiver.Receive(nil, m, err)
@@ -90,7 +98,7 @@ func (s *udpSocket) Send(b []byte) error {
 			receive(nil, syscall.ECONNREFUSED)
 			return
 		}
-		s.server.fault(&packet{query: query, send: func(m []byte) { receive(m, nil) }})
+		s.server.fault(&packet{query: query, nth: nth, send: func(m []byte) { receive(m, nil) }})
 	}()
 	return nil
 }
@@ -100,7 +108,14 @@ func (s *server) dial(context.Context, string, string) (net.Conn, error) {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	}
 	client, conn := net.Pipe()
-	go s.serve(conn)
+	switch {
+	case s.web:
+		go s.serveHTTPS(newQueued(conn))
+	case s.tls != nil:
+		go s.serve(tls.Server(newQueued(conn), s.tls))
+	default:
+		go s.serve(conn)
+	}
 	return client, nil
 }
 
@@ -122,9 +137,8 @@ func (s *server) serve(conn net.Conn) {
 		if _, err := io.ReadFull(conn, query); err != nil {
 			return
 		}
-		s.count(query, &s.tcp)
 		s.fault(&packet{
-			query: query, tcp: true, raw: write, close: func() { conn.Close() },
+			query: query, tcp: true, nth: s.count(query, &s.tcp), raw: write, close: func() { conn.Close() },
 			send: func(m []byte) { write(append(binary.BigEndian.AppendUint16(nil, uint16(len(m))), m...)) },
 		})
 	}
