@@ -131,11 +131,14 @@ func (c *Cache) restore(r *record, elapsed time.Duration, now time.Time) bool {
 	}
 	k := c.Key(r.name[:0], name, qtype, r.flags()&flagDO != 0, r.flags()&flagCD != 0)
 	e := c.Unkept(k, &r.reply, now.Add(-min(elapsed, longest)-r.age()))
-	e.lifetime = milliseconds(min(seconds(r.reply.AnswerTTL), c.config.Load().MaxTTL))
+	maxTTL := c.config.Load().MaxTTL
+	e.lifetime = milliseconds(min(seconds(r.reply.AnswerTTL), maxTTL))
+	e.due = c.prefetchAt(e.lifetime)
+	e.flags |= r.flags() & flagNoStale
 	for _, off := range r.reply.TTLs {
-		wire.Cap(e.data, int(off), uint32(c.config.Load().MaxTTL/time.Second))
+		wire.Cap(e.data, int(off), uint32(maxTTL/time.Second))
 	}
-	return e.fresh(c.since(now)) && c.shard(k.hash).restore(k.hash, e)
+	return c.ofUse(e, c.since(now)) && c.shard(k.hash).restore(k.hash, e)
 }
 
 // restore puts an entry in unless the shard has an answer that is newer.

@@ -18,8 +18,8 @@ import (
 //	end       a record header that is all zero
 //	checksum  CRC-32C of all before it, 4 bytes
 //
-// A record header has the length of the message, 2 bytes; DO and CD of the key, 1 byte, as in Entry.flags; and the age, 4
-// bytes, milliseconds. The message is a reply as an upstream gives it, with the TTLs of when it came and, if it has an
+// A record header has the length of the message, 2 bytes; recordFlags, 1 byte, as in Entry.flags; and the age, 4 bytes,
+// milliseconds. The message is a reply as an upstream gives it, with the TTLs of when it came and, if it has an
 // extended error, an OPT.
 const (
 	snapshotMagic   = "notyet snapshot\n"
@@ -30,14 +30,17 @@ const (
 	checksumLen       = crc32.Size
 )
 
+// recordFlags are what a record says of an entry beside its message: DO and CD of the key, and whether it may stand in.
+const recordFlags = flagDO | flagCD | flagNoStale
+
 // snapshotBuffer is how many bytes are read or written at once.
 const snapshotBuffer = 64 << 10
 
 // newChecksum is CRC-32C, which processors have an instruction for. It finds damage, not forgery.
 func newChecksum() hash.Hash32 { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) }
 
-// WriteSnapshot writes the positives that may be used at now, and returns how many. It holds the lock of one shard at a time,
-// and only to list what the shard has. What is put in meanwhile may be missing.
+// WriteSnapshot writes the positives that may be used at now, or stand in, and returns how many. It holds the lock of
+// one shard at a time, and only to list what the shard has. What is put in meanwhile may be missing.
 func (c *Cache) WriteSnapshot(w io.Writer, now time.Time) (entries int, err error) {
 	sum := newChecksum()
 	out := bufio.NewWriterSize(io.MultiWriter(w, sum), snapshotBuffer)
@@ -50,7 +53,7 @@ func (c *Cache) WriteSnapshot(w io.Writer, now time.Time) (entries int, err erro
 	var record []byte
 	for i := range c.shards {
 		for _, e := range c.shards[i].positives() {
-			if !e.fresh(t) {
+			if !c.ofUse(e, t) {
 				continue
 			}
 			record = e.appendRecord(record[:0], t)
@@ -70,6 +73,11 @@ func (c *Cache) WriteSnapshot(w io.Writer, now time.Time) (entries int, err erro
 	return entries, err
 }
 
+// ofUse reports whether a positive may be used at now, or stand in.
+func (c *Cache) ofUse(e *Entry, now int64) bool {
+	return e.fresh(now) || e.flags&flagNoStale == 0 && now < e.expires()+int64(c.config.Load().Stale)
+}
+
 // positives are all there are, the least recently used first.
 func (s *shard) positives() []*Entry {
 	s.mu.Lock()
@@ -81,7 +89,7 @@ func (s *shard) positives() []*Entry {
 func (e *Entry) appendRecord(dst []byte, now int64) []byte {
 	age := time.Duration(max(now-e.stored, 0))
 	head := len(dst)
-	dst = append(dst, 0, 0, e.flags&(flagDO|flagCD))
+	dst = append(dst, 0, 0, e.flags&recordFlags)
 	dst = binary.BigEndian.AppendUint32(dst, milliseconds(age+time.Millisecond-1))
 
 	start := len(dst)

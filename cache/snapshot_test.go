@@ -164,6 +164,50 @@ func TestLifetimeUnderWatchIsRestored(t *testing.T) {
 	}
 }
 
+func TestStaleAnswersStandInAfterARestartToo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, staleFor(time.Hour))
+	w.put(0, "www.example. A", a("www.example.", 60*s))
+	limits := usual()
+	limits.NoStale = true
+	w.watch(0, "own.example. A", a("own.example.", 60*s), limits)
+	w.put(0, "mine.example. A", a("mine.example.", 300*s))
+	w.watch(0, "ours.example. A", a("ours.example.", 300*s), limits)
+	b := w.snapshot(100 * s)
+	v := restarted(t, b, 200*s, staleFor(time.Hour))
+	for question, want := range map[string]bool{
+		"www.example. A": true, "own.example. A": false, "mine.example. A": true, "ours.example. A": false,
+	} {
+		if got := v.StandIn(v.key(question), nil, at(400*s)); got != nil != want {
+			t.Errorf("%s: got %v to stand in, want that %v", question, got, want)
+		}
+	}
+	if got := restarted(t, b, 200*s).totals().positive.entries; got != 2 {
+		t.Errorf("without stale answers: got %d entries, want the 2 that are fresh", got)
+	}
+	if got := restarted(t, b, 3660*s, staleFor(time.Hour)).totals().positive.entries; got != 1 {
+		t.Errorf("after the hour: got %d entries, want the one that is stale for less", got)
+	}
+}
+
+func TestRestoredAnswerIsRefreshedInTheLastTenthOfItsLife(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.put(0, "www.example. A", a("www.example.", 300*s))
+	v, count := newRefreshed(t, true)
+	if _, _, err := v.ReadSnapshot(bytes.NewReader(w.snapshot(100*s)), at(200*s)); err != nil {
+		t.Fatal(err)
+	}
+	v.get(269*s, "www.example. A")
+	if got := count(); got != 0 {
+		t.Errorf("at 269 s: got it refreshed %d times, want not yet", got)
+	}
+	v.get(271*s, "www.example. A")
+	if got := count(); got != 1 {
+		t.Errorf("at 271 s: got it refreshed %d times, want once", got)
+	}
+}
+
 // TestADThatWasNotBelievedIsNotRestored has a reply from which the resolver took AD.
 func TestADThatWasNotBelievedIsNotRestored(t *testing.T) {
 	t.Parallel()
