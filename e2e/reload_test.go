@@ -26,8 +26,8 @@ type load struct {
 	end   func() // waits for the last answers
 }
 
-// startLoad wants every answer to be rightAddress.
-func startLoad(t *testing.T, at netip.AddrPort) *load {
+// startClients wants every answer to be rightAddress.
+func startClients(t *testing.T, at netip.AddrPort) *load {
 	t.Helper()
 	l := new(load)
 	var clients sync.WaitGroup
@@ -104,7 +104,7 @@ func TestReloadsUnderLoadLoseNoQuery(t *testing.T) {
 	with := func(u *fakeUpstream, more string) string {
 		return strings.Replace(string(text), first.addr.String(), u.addr.String(), 1) + more
 	}
-	l := startLoad(t, n.Addr)
+	l := startClients(t, n.Addr)
 	l.goesOn(t)
 	for i := range 4 {
 		replaceFile(t, n.File, with(second, "cache: {memory: 4MiB}\nwatch: [{zone: other.example, verify: off}]\n"))
@@ -182,7 +182,7 @@ func TestResolvConfIsFollowedUnderLoad(t *testing.T) {
 	at := nobody(t)
 	p, etc := startWithEtc(t, "nameserver "+first.addr.Addr().String()+"\n", at)
 	path := filepath.Join(etc, "resolv.conf")
-	l := startLoad(t, at)
+	l := startClients(t, at)
 	l.goesOn(t)
 	wantAsked := func(step string, u *fakeUpstream, proto string) {
 		t.Helper()
