@@ -198,6 +198,22 @@ func TestUpstreamThatIsLostAgainIsProbedAfterASecond(t *testing.T) {
 	})
 }
 
+// Two questions may find out at the same time.
+func TestUpstreamThatIsLostTwiceIsProbedOnce(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		bad := newFake("bad", unreachable)
+		b := newBed(t, bad, newFake("good", records("60 A 192.0.2.1")))
+		b.askMany(3)
+		time.Sleep(500 * time.Millisecond)
+		b.lost(b.routes.Load().root, bad, "connection refused")
+		time.Sleep(5 * time.Second)
+		if got, want := bad.probes(), "1.5s 3.5s"; got != want {
+			t.Errorf("got probes at %q, want %q", got, want)
+		}
+	})
+}
+
 func TestProbingEndsWithTheUpstream(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T) {

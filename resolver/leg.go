@@ -81,6 +81,9 @@ func (l *leg) replied(reply []byte, err error) {
 // tell holds what came of the leg for or against its upstream.
 func (l *leg) tell(v verdict) {
 	r, route, health := l.asking.resolver, l.asking.route, l.upstream.Health()
+	if v.replied {
+		r.sawReply()
+	}
 	if v.timeout {
 		r.probe(route, l.upstream) // a loop looks like that
 	}
@@ -91,7 +94,6 @@ func (l *leg) tell(v verdict) {
 			r.lost(route, l.upstream, v.why)
 		}
 	case v.replied:
-		r.sawReply()
 		if v.good && len(route.Upstreams) > 1 {
 			health.Took(time.Since(l.asked))
 		}

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/miekg/dns"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"notyet/cache"
@@ -100,6 +101,7 @@ func TestAnsweredIsClosedByTheFirstReply(t *testing.T) {
 		{"an answer", records("60 A 192.0.2.1"), true},
 		{"a denial", nxdomain, true},
 		{"SERVFAIL", failing(0, ""), true},
+		{"a refusal", rcode(dns.RcodeRefused), true},
 		{"nothing", dead, false},
 		{"a refused connection", unreachable, false},
 	}

@@ -259,7 +259,7 @@ func TestUpstreamThatFallsSilentUnderLoadIsFoundOut(t *testing.T) {
 	})
 }
 
-// At a question every two seconds it takes three of them.
+// With few questions it takes three of them.
 func TestUpstreamThatFallsSilentIsFoundOutAtLeisure(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T) {
@@ -334,5 +334,96 @@ func TestCallIsNotUsedAgainWhileAnUpstreamIsBeingAsked(t *testing.T) {
 		}
 		b.want("www.example.com. A", "cached NOERROR A 192.0.2.2", 0)
 		b.idle()
+	})
+}
+
+// A question that waits for want of a budget is freed by what others find out.
+func TestQuestionDoesNotWaitForAnUpstreamThatIsDownMeanwhile(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		one, two := newFake("one", dead), newFake("two", records("60 A 192.0.2.2"))
+		b := newBed(t, one, two)
+		b.budget.saved.Store(0)
+		done := b.start("www.example.com. A")
+		time.Sleep(60 * ms)
+		for range 3 {
+			one.health.Failed(time.Now())
+		}
+		if got := b.wait(done); got.took != 100*ms {
+			t.Errorf("got %s after %v, want it after 100 ms", got.text, got.took)
+		}
+	})
+}
+
+// Nobody is to blame for having been asked later.
+func TestUpstreamThatWasToOvertakeHasNotFailed(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		one, two := newFake("one", slow(60*ms, records("60 A 192.0.2.1"))), newFake("two", slow(time.Minute, nxdomain))
+		b := newBed(t, forgetful{one}, two)
+		for i := range 5 {
+			b.want(fmt.Sprintf("n%d.example.com. A", i), "NOERROR A 192.0.2.1", 60*ms)
+			time.Sleep(250 * ms)
+		}
+		if two.count() != 5 || two.health.Down() {
+			t.Errorf("got %d questions and down %v, want 5, and up", two.count(), two.health.Down())
+		}
+	})
+}
+
+func TestQuestionCountsAsOneFailureWhetherOvertakenOrTimedOut(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		one, two := newFake("one", dead), newFake("two", records("60 A 192.0.2.2"))
+		b := newBed(t, one, two)
+		for i := range 2 {
+			b.want(fmt.Sprintf("n%d.example.com. A", i), "NOERROR A 192.0.2.2", 50*ms)
+			time.Sleep(250 * ms)
+		}
+		time.Sleep(5 * time.Second)
+		if one.health.Down() {
+			t.Error("got it down after two questions that were overtaken and have timed out since, want it up")
+		}
+
+		// The same call is used for another question, which times out three times.
+		one.health.Answered(time.Now())
+		for range 3 {
+			two.health.Failed(time.Now())
+		}
+		if got := b.ask("www.example.com. A"); got.took != 5*time.Second {
+			t.Errorf("got %s after %v, want it after 5 s", got.text, got.took)
+		}
+		if !one.health.Down() {
+			t.Error("got it up after three timeouts, want it down")
+		}
+	})
+}
+
+// A timer that can't be stopped any more calls too early, for whatever the call is used by then.
+func TestTimerThatIsEarlyDoesNothing(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		one, two := newFake("one", slow(300*ms, records("60 A 192.0.2.1"))), newFake("two", slow(200*ms, records("60 A 192.0.2.2")))
+		b := newBed(t, one, two)
+		done := b.start("www.example.com. A")
+		var under *call
+		for i := range b.shards {
+			for _, c := range b.shards[i].calls {
+				under = c
+			}
+		}
+		for range 3 {
+			under.late()
+		}
+		if two.count() != 0 {
+			t.Errorf("got %d questions put to the other before the first is late, want none", two.count())
+		}
+		if got := b.wait(done); got.took != 250*ms {
+			t.Errorf("got %s after %v, want it after 250 ms", got.text, got.took)
+		}
+		under.late() // it is over, and not used for anything yet
+		if one.count() != 1 || two.count() != 1 {
+			t.Errorf("got %d and %d questions, want one each", one.count(), two.count())
+		}
 	})
 }
