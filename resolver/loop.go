@@ -188,8 +188,8 @@ func (l *loops) ended(p *probe, err error) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.under, p.number)
-	s := l.stateLocked(p.upstream)
-	if err != nil || p.cameBack || !s.looping {
+	s := l.states[p.upstream.String()]
+	if err != nil || p.cameBack || s == nil || !s.looping { // nil: no route has it any more
 		return false
 	}
 	s.looping = false

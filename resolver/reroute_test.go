@@ -81,9 +81,12 @@ func TestUpstreamThatIsNoMoreDoesNotLoop(t *testing.T) {
 		}
 		good := newFake("good", records("60 A 192.0.2.1"))
 		b.SetRoutes([]Route{{Zone: zone(t, "."), Upstreams: []Upstream{good}}})
+		b.want("www.example.com. A", "NOERROR A 192.0.2.1", 0)
+		time.Sleep(5 * time.Second) // its last probe ends
+		b.loops.mu.Lock()
+		defer b.loops.mu.Unlock()
 		if n := b.loops.count.Load(); n != 0 || len(b.loops.states) != 1 {
 			t.Errorf("got %d upstreams that loop and %d remembered, want 0 and 1", n, len(b.loops.states))
 		}
-		b.want("www.example.com. A", "NOERROR A 192.0.2.1", 0)
 	})
 }
