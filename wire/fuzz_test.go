@@ -149,6 +149,7 @@ func FuzzParseReply(f *testing.F) {
 			return
 		}
 		checkReply(t, b, r)
+		checkRespelled(t, b, name, qtype, r)
 	})
 }
 
@@ -178,6 +179,20 @@ func readAll(t *testing.T, b, name []byte, qtype uint16) (*Reply, error) {
 	}
 }
 
+// checkRespelled checks that another spelling of the qname changes nothing else.
+func checkRespelled(t *testing.T, b, name []byte, qtype uint16, r *Reply) {
+	lower := AppendLower(nil, name)
+	respelled := bytes.Clone(b)
+	Respell(respelled, lower)
+	got := new(Reply)
+	if err := ParseReply(respelled, lower, qtype, got); err != nil || got.Kind != r.Kind || !slices.Equal(got.TTLs, r.TTLs) {
+		t.Fatalf("%x: respelled to %x: got %+v, %v, want %+v", b, respelled, got, err, r)
+	}
+	if !bytes.Equal(bytes.ToLower(respelled), bytes.ToLower(b)) || !bytes.Equal(respelled[HeaderLen:][:len(lower)], lower) {
+		t.Fatalf("%x: respelled to %x", b, respelled)
+	}
+}
+
 // ownQuestion is the question that the reply itself has.
 func ownQuestion(b []byte) (name []byte, qtype uint16, ok bool) {
 	if len(b) < HeaderLen || len(b) > MaxMessage {
@@ -198,6 +213,9 @@ func checkReply(t *testing.T, b []byte, r *Reply) {
 	}
 	if m.Rcode != r.Rcode || len(m.Answer) != r.Answers || len(m.Ns) != r.Authorities {
 		t.Fatalf("%x: got %+v, want %v", b, r, m)
+	}
+	if o, found := FindOPT(b, b[HeaderLen:r.qnameEnd]); found != (m.IsEdns0() != nil) || o.Rcode != r.Rcode&^0xF {
+		t.Fatalf("%x: got the OPT %+v, %v, want that of %v", b, o, found, m)
 	}
 	// OPT ends what is kept of the additional section.
 	end := len(m.Extra)
