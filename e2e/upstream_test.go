@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"bytes"
 	"net"
 	"net/netip"
 	"slices"
@@ -26,12 +27,14 @@ type fakeUpstream struct {
 	asked []*incoming // in the order they came
 }
 
-// incoming is a query that a fakeUpstream got.
+// incoming is a query that a fakeUpstream got. Its qname is in lower case; replies get the spelling that it came in.
 type incoming struct {
 	*dns.Msg
 	proto string // "udp" or "tcp"
 	from  netip.AddrPort
 	write func([]byte)
+	// writeAsIs is write but for the spelling.
+	writeAsIs func([]byte)
 	// forge writes to the client from a port that it did not send to; UDP only.
 	forge func([]byte)
 	// hangUp closes the connection; TCP only.
@@ -129,10 +132,30 @@ func (u *fakeUpstream) take(in *incoming, packet []byte) {
 	if in.Unpack(packet) != nil || len(in.Question) != 1 {
 		return
 	}
+	in.Question[0].Name = strings.ToLower(in.Question[0].Name)
+	in.writeAsIs = in.write
+	qname := qnameOf(packet)
+	in.write = func(b []byte) {
+		b = bytes.Clone(b)
+		if bytes.EqualFold(qnameOf(b), qname) {
+			copy(b[headerSize:], qname)
+		}
+		in.writeAsIs(b)
+	}
 	u.mu.Lock()
 	u.asked = append(u.asked, in)
 	u.mu.Unlock()
 	go u.handle(in)
+}
+
+// qnameOf is the qname of a message as it stands there, nil if there is none.
+func qnameOf(b []byte) []byte {
+	for end := headerSize; end < len(b); end += 1 + int(b[end]) {
+		if b[end] == 0 {
+			return bytes.Clone(b[headerSize : end+1])
+		}
+	}
+	return nil
 }
 
 // reply sends a message.

@@ -122,7 +122,17 @@ var faults = []faultRow{
 		beside: result{text: fromSecond, udp: 1, tcp: 1},
 	},
 	{
-		name: "NOTIMP", transport: streams, fault: replies(dns.RcodeNotImplemented),
+		name: "NOTIMP", transport: "udp", fault: replies(dns.RcodeNotImplemented),
+		alone:  result{text: `SERVFAIL 0 "NOTIMP"`, udp: 3}, // with a cookie, with EDNS, and without
+		beside: result{text: fromSecond, udp: 3},
+	},
+	{
+		name: "NOTIMP", transport: "tcp tls", fault: replies(dns.RcodeNotImplemented),
+		alone:  result{text: `SERVFAIL 0 "NOTIMP"`, tcp: 2}, // with EDNS, and without
+		beside: result{text: fromSecond, tcp: 2},
+	},
+	{
+		name: "NOTIMP", transport: "https", fault: replies(dns.RcodeNotImplemented),
 		alone:  result{text: `SERVFAIL 0 "NOTIMP"`, tcp: 1},
 		beside: result{text: fromSecond, tcp: 1},
 	},

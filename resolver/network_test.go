@@ -63,7 +63,7 @@ func newUpstreamOf(t *testing.T, s *server, transport string) *upstream.Upstream
 
 // count counts a query, unless it is a probe, and returns which it is.
 func (s *server) count(q []byte, n *atomic.Int32) int {
-	if bytes.Contains(q, []byte(probeLabel)) {
+	if bytes.Contains(bytes.ToLower(q), []byte(probeLabel)) {
 		return 0
 	}
 	return int(n.Add(1))

@@ -26,7 +26,7 @@ func mood(t *testing.T, query []byte) ([]byte, error) {
 	if err := q.Unpack(query); err != nil {
 		t.Errorf("query %x: %v", query, err)
 	}
-	says := said(q.Question[0].Name, q.Question[0].Qtype, q.IsEdns0().Do(), q.CheckingDisabled, q.RecursionDesired)
+	says := said(strings.ToLower(q.Question[0].Name), q.Question[0].Qtype, q.IsEdns0().Do(), q.CheckingDisabled, q.RecursionDesired)
 	m := upstreamtest.Reply(query)
 	m.IsEdns0().Option = []dns.EDNS0{&dns.EDNS0_EDE{InfoCode: 30, ExtraText: says}}
 	switch n := rand.IntN(14); {

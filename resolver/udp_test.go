@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/hex"
@@ -122,7 +123,7 @@ func answerRaw(t testing.TB) netip.AddrPort {
 		c.Close()
 		<-ended
 	})
-	record := []byte{0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1}
+	behind := wire.AppendOPT([]byte{0xC0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1}, 0, false, nil)
 	go func() {
 		defer close(ended)
 		b := make([]byte, 512)
@@ -131,12 +132,11 @@ func answerRaw(t testing.TB) netip.AddrPort {
 			if err != nil {
 				return
 			}
-			opt := n - wire.OPTLen
-			copy(b[opt+len(record):], b[opt:n])
-			copy(b[opt:], record)
+			end := wire.HeaderLen + bytes.IndexByte(b[wire.HeaderLen:n], 0) + 5 // of the question
+			n = end + copy(b[end:], behind)
 			b[2] |= 0x80 // QR
 			b[7] = 1     // ANCOUNT
-			_, _ = c.WriteToUDPAddrPort(b[:n+len(record)], client)
+			_, _ = c.WriteToUDPAddrPort(b[:n], client)
 		}
 	}()
 	return c.LocalAddr().(*net.UDPAddr).AddrPort()

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"log/slog"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -73,12 +75,50 @@ func (u under) upstream(t testing.TB, addr netip.AddrPort, tcp bool) *Upstream {
 	return up
 }
 
-// upstreamOfPorts is one that is asked from a port of its own each time, and that counts nothing.
+// upstreamOfPorts is one that is asked from a port of its own each time, with queries as they are given, and that counts nothing.
 func (u under) upstreamOfPorts(t testing.TB, addr netip.AddrPort) *Upstream {
 	t.Helper()
-	up := New(Config{Addr: addr, SocketQueries: 1, Group: u.group, Deadlines: u.deadlines})
+	up := New(Config{Addr: addr, SocketQueries: 1, AsGiven: true, Group: u.group, Deadlines: u.deadlines})
 	t.Cleanup(up.Close)
 	return up
+}
+
+// logged is an upstream with what it tells.
+func (u under) logged(t testing.TB, addr netip.AddrPort, tcp bool) (*Upstream, *logBuffer) {
+	t.Helper()
+	log := new(logBuffer)
+	up := New(Config{
+		Addr: addr, TCP: tcp, Group: u.group, Deadlines: u.deadlines, Metrics: NewMetrics(), Log: slog.New(slog.NewTextHandler(log, nil)),
+	})
+	t.Cleanup(up.Close)
+	return up, log
+}
+
+// logBuffer is what has been logged.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+// told checks that each of the words has been logged once, in a line of its own, and nothing else.
+func (l *logBuffer) told(t testing.TB, words ...string) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	text := l.b.String()
+	right := strings.Count(text, "\n") == len(words)
+	for _, w := range words {
+		right = right && strings.Count(text, w) == 1
+	}
+	if !right {
+		t.Errorf("got the log %q, want one line for each of %q", text, words)
+	}
 }
 
 func newUpstream(t testing.TB, addr netip.AddrPort) *Upstream {

@@ -1,6 +1,8 @@
 package upstream
 
 import (
+	"bytes"
+	"encoding/binary"
 	"net"
 	"net/netip"
 	"os"
@@ -13,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"notyet/upstream/upstreamtest"
+	"notyet/wire"
 )
 
 func openFiles(t *testing.T) int {
@@ -105,8 +108,8 @@ func TestABusyUpstreamHasABoundedNumberOfSockets(t *testing.T) {
 	}
 }
 
-// answerRaw answers every query with the question itself, without allocating.
-func answerRaw(t *testing.T) netip.AddrPort {
+// answerRaw answers every query with the query itself, which change may change, without allocating.
+func answerRaw(t *testing.T, change func(b []byte, n int) int) netip.AddrPort {
 	t.Helper()
 	c, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
@@ -126,34 +129,61 @@ func answerRaw(t *testing.T) netip.AddrPort {
 				return
 			}
 			b[2] |= 0x80 // QR
-			_, _ = c.WriteToUDPAddrPort(b[:n], client)
+			_, _ = c.WriteToUDPAddrPort(b[:change(b, n)], client)
 		}
 	}()
 	return c.LocalAddr().(*net.UDPAddr).AddrPort()
+}
+
+func asItIs(_ []byte, n int) int { return n }
+
+// withCookie puts a server cookie behind the client cookie of a query.
+func withCookie(b []byte, n int) int {
+	question := wire.HeaderLen + bytes.IndexByte(b[wire.HeaderLen:n], 0) + 5
+	opt := b[question:]
+	binary.BigEndian.PutUint16(opt[wire.OPTLen-2:], 4+clientCookieLen+minServerCookie)
+	binary.BigEndian.PutUint16(opt[wire.OPTLen+2:], clientCookieLen+minServerCookie)
+	return question + wire.OPTLen + 4 + clientCookieLen + copy(opt[wire.OPTLen+4+clientCookieLen:], "8 octets")
 }
 
 func TestExchangeDoesNotAllocate(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
-	u := newUpstream(t, answerRaw(t))
-	x := question(t, "www.example.com.", dns.TypeA, time.Hour)
-	done := make(chan error, 1)
-	x.Done = func(_ []byte, err error) { done <- err }
-	// The sockets, one allocation each now and then, are open from here on.
-	for i := range u.pool {
-		if _, err := u.pool[i].current(u, time.Now()); err != nil {
-			t.Fatal(err)
-		}
+	tests := []struct {
+		name   string
+		change func([]byte, int) int
+		form   form // in which is asked
+	}{
+		{"without cookies", asItIs, extended},
+		{"with cookies", withCookie, cookied},
 	}
-	got := testing.AllocsPerRun(2000, func() {
-		u.Ask(x)
-		if err := <-done; err != nil {
-			t.Fatal(err)
+	for _, tt := range tests {
+		u := newUpstream(t, answerRaw(t, tt.change))
+		x := question(t, "www.example.com.", dns.TypeA, time.Hour)
+		done := make(chan error, 1)
+		x.Done = func(_ []byte, err error) { done <- err }
+		ask := func() {
+			u.Ask(x)
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
 		}
-	})
-	if got != 0 {
-		t.Errorf("got %v allocations per exchange, want 0", got)
+		// The sockets, one allocation each now and then, are open and have their buffers from here on.
+		for i := range u.pool {
+			if _, err := u.pool[i].current(u, time.Now()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 10 * poolSize {
+			ask()
+		}
+		if got := testing.AllocsPerRun(2000, ask); got != 0 {
+			t.Errorf("%s: got %v allocations per exchange, want 0", tt.name, got)
+		}
+		if x.form != tt.form {
+			t.Errorf("%s: got form %d, want %d", tt.name, x.form, tt.form)
+		}
 	}
 }
 

@@ -58,8 +58,8 @@ func (s *Servers) Close() {
 
 // Exchange asks one server and returns its reply, over UDP and if need be over TCP. query has one question, of class IN; it
 // is left as it is, and sent without RD and with an OPT that announces wire.UDPSize and has the DO bit and options of
-// query's own, if any. The reply has the id of query, and the qname as query spells it, also where owner names are compressed
-// to it; other names are as the server spells them.
+// query's own, if any. The reply has the id of query, and the qname as query spells it, also as an owner name in the answer and
+// where names are compressed to it; other names are as the server spells them.
 //
 // The error is ErrTimeout also when ctx's deadline has passed, otherwise ctx's own when that has ended. An exchange that
 // is left so ends by itself, at the latest after serverTimeout.
@@ -90,7 +90,6 @@ func (s *Servers) exchange(ctx context.Context, server netip.AddrPort, query *dn
 	if err != nil {
 		return nil, err
 	}
-	copy(reply[wire.HeaderLen:], qname)
 	m := new(dns.Msg)
 	if err := m.Unpack(reply); err != nil {
 		return nil, fmt.Errorf("reply: %w", err)
@@ -145,7 +144,7 @@ func (s *Servers) begin(server netip.AddrPort) (*Upstream, error) {
 	}
 	u, ok := s.recent.Get(server)
 	if !ok {
-		u = New(Config{Addr: server, SocketQueries: 1, Group: s.group, Deadlines: s.deadlines})
+		u = New(Config{Addr: server, SocketQueries: 1, AsGiven: true, Group: s.group, Deadlines: s.deadlines})
 		s.recent.Add(server, u)
 	}
 	s.underWay[u]++

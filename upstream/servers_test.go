@@ -105,7 +105,8 @@ func TestServerIsAskedWithoutRecursionAndInAnySpelling(t *testing.T) {
 		if got.Id != q.Id || got.Question[0] != q.Question[0] {
 			t.Errorf("got a reply to %d %v, want %d %v", got.Id, got.Question[0], q.Id, q.Question[0])
 		}
-		asked := (<-arrived).Message()
+		incoming := <-arrived
+		asked := incoming.Message()
 		opt := asked.IsEdns0()
 		if asked.RecursionDesired || asked.CheckingDisabled != q.CheckingDisabled || len(asked.Question) != 1 || len(asked.Extra) != 1 {
 			t.Errorf("got the query %v, want one without RD and with the CD of %v", asked, q)
@@ -113,7 +114,7 @@ func TestServerIsAskedWithoutRecursionAndInAnySpelling(t *testing.T) {
 		if opt == nil || opt.UDPSize() != wire.UDPSize || opt.Version() != 0 || opt.Do() != (q == do) {
 			t.Errorf("got %v, want an OPT with %d bytes and the DO of %v", opt, wire.UDPSize, q)
 		}
-		qname := asked.Question[0].Name
+		qname := incoming.Qname()
 		if !strings.EqualFold(qname, "www.example.com.") {
 			t.Errorf("got a query for %s, want one for www.example.com", qname)
 		}

@@ -29,8 +29,8 @@ func TestIDsAndPortsAreRandom(t *testing.T) {
 	u := newUpstream(t, s.Addr)
 	ids, ports := make(map[uint16]bool), make(map[uint16]int)
 	var high, low [16]int
-	steps := 0 // from one id to the next, by one
-	var last uint16
+	steps, repeats := 0, 0 // from one id to the next, by one; of the port
+	var last seen
 	for range queries {
 		ask(t, u, "www.example.com.", patience)
 		got := <-arrived
@@ -38,10 +38,13 @@ func TestIDsAndPortsAreRandom(t *testing.T) {
 		ports[got.port]++
 		high[got.id>>12]++
 		low[got.id&0xF]++
-		if got.id == last+1 || got.id == last-1 {
+		if got.id == last.id+1 || got.id == last.id-1 {
 			steps++
 		}
-		last = got.id
+		if got.port == last.port {
+			repeats++
+		}
+		last = got
 	}
 	// Of 2,000 even draws from 65,536 about 1,970 are different, and each sixteenth gets 125, give or take 11.
 	if len(ids) < 1900 {
@@ -55,13 +58,18 @@ func TestIDsAndPortsAreRandom(t *testing.T) {
 	if steps > 5 {
 		t.Errorf("got %d ids next to the one before, want hardly any", steps)
 	}
-	if len(ports) < 32 {
-		t.Errorf("got %d source ports, want at least 32", len(ports))
+	if len(ports) < poolSize {
+		t.Errorf("got %d source ports, want at least %d", len(ports), poolSize)
 	}
+	// Each of 64 ports gets 31 queries, give or take 6.
 	for port, n := range ports {
-		if n > queries/8 {
+		if n > 70 {
 			t.Errorf("port %d was used for %d of %d queries, want them spread", port, n, queries)
 		}
+	}
+	// From one query to the next the port stays the same in one of 64.
+	if repeats > queries/20 {
+		t.Errorf("got the port of the query before %d times in %d queries, want hardly ever", repeats, queries)
 	}
 }
 
@@ -78,6 +86,7 @@ func sourceOf(t *testing.T, u *Upstream) (*source, func(qname string) <-chan res
 		done := make(chan result, 8)
 		x.Done = func(reply []byte, err error) { done <- result{reply: bytes.Clone(reply), err: err} }
 		x.upstream, x.started = u, time.Now()
+		x.setOut()
 		if err := s.send(x); err != nil {
 			t.Fatalf("send %s: %v", qname, err)
 		}

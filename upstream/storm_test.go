@@ -2,10 +2,12 @@ package upstream
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/miekg/dns"
 
+	"notyet/socket"
 	"notyet/upstream/upstreamtest"
 	"notyet/wire"
 )
@@ -174,36 +177,60 @@ func FuzzReceive(f *testing.F) {
 		f.Fatal(err)
 	}
 	query := setID(wire.AppendQuery(nil, name, dns.TypeA, wire.RD, false), id)
+	spelled := bytes.Clone(query)
+	copy(spelled[wire.HeaderLen:], "\x03wWw\x07eXample")
+	client := clientCookie([]byte("a cookie"))
 	good := upstreamtest.Answer(query, "60 A 192.0.2.1")
+	baked := func(cookie string) []byte {
+		return upstreamtest.Pack(upstreamtest.WithCookie(upstreamtest.Reply(spelled), []byte(cookie)))
+	}
 	for _, b := range [][]byte{
 		nil, query, good, good[:11], good[:20], setID(good, id+1), upstreamtest.Deny(query), upstreamtest.Rcode(query, dns.RcodeRefused),
-		bytes.ToUpper(good),
+		bytes.ToUpper(good), upstreamtest.Answer(spelled, "60 A 192.0.2.1"), upstreamtest.Rcode(query, dns.RcodeFormatError),
+		upstreamtest.Rcode(query, dns.RcodeBadVers), upstreamtest.Rcode(spelled, dns.RcodeBadCookie),
+		baked("a cookie"), baked("a cookie and more"), baked("another"), baked(""),
 	} {
 		f.Add(b)
 	}
+	group, err := socket.NewGroup(nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() {
+		ended, end := context.WithCancel(context.Background())
+		end()
+		group.Run(ended) // which closes it
+	})
+	u := New(Config{Addr: netip.MustParseAddrPort("127.0.0.1:53"), Group: group, Metrics: NewMetrics(), Deadlines: NewDeadlines()})
+	u.Close() // so that nothing is asked again
 	question := wire.AppendQuestion(nil, name, dns.TypeA, dns.ClassINET)
-	u := New(Config{Metrics: NewMetrics(), Deadlines: NewDeadlines()})
-	u.Close() // so that a truncated reply is not followed by a connection
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s := &source{upstream: u, pending: make(map[uint16]*Exchange)}
-		done := make(chan error, 2)
-		s.pending[id] = &Exchange{upstream: u, Query: bytes.Clone(query), Name: name, Type: dns.TypeA, Done: func(_ []byte, err error) { done <- err }}
-		s.Receive(nil, b, nil)
 		mine := len(b) >= 12+len(question) && // id, QR and QUERY, one question, and that is ours
 			binary.BigEndian.Uint16(b) == id && b[2]&0xF8 == 0x80 && b[4] == 0 && b[5] == 1 &&
 			bytes.Equal(bytes.ToLower(b[12:12+len(name)]), name) && bytes.Equal(b[12+len(name):12+len(question)], question[len(name):])
-		switch truncated := mine && b[2]&2 != 0; {
-		case truncated:
-			if err := <-done; !errors.Is(err, ErrStopped) {
-				t.Errorf("%x is truncated: got %v, want %v", b, err, ErrStopped)
-			}
-		case mine:
-			if len(done) != 1 || <-done != nil {
-				t.Errorf("%x: got no reply, want it taken", b)
-			}
+		again := mine && (b[2]&2 != 0 || refuses(b, name)) // truncated, or asked in another form
+		received := func(x *Exchange, mixed bool) []error {
+			s := &source{upstream: u, cookie: client, pending: map[uint16]*Exchange{id: x}}
+			var done []error
+			x.upstream, x.Name, x.Type, x.mixed = u, name, dns.TypeA, mixed
+			x.Done = func(_ []byte, err error) { done = append(done, err) }
+			s.Receive(nil, bytes.Clone(b), nil)
+			return done
 		}
-		if len(done) != 0 {
+		switch done := received(&Exchange{Query: bytes.Clone(query)}, false); {
+		case !mine && len(done) > 0:
 			t.Errorf("%x: got Done called, want it left", b)
+		case mine && (len(done) != 1 || again != errors.Is(done[0], ErrStopped)):
+			t.Errorf("%x: got %v, want the reply taken, or asked again %v", b, done, again)
+		}
+		// With all that has to be guessed.
+		u.habits = newHabits(nil, u.name)
+		exact := mine && bytes.Equal(b[12:12+len(name)], spelled[12:12+len(name)])
+		switch done := received(&Exchange{Query: bytes.Clone(spelled), course: course{form: cookied}}, true); {
+		case !mine && len(done) > 0, len(done) > 1:
+			t.Errorf("%x: got Done called with %v, want it left", b, done)
+		case len(done) == 1 && done[0] == nil && !exact:
+			t.Errorf("%x: got it taken, want its spelling not believed", b)
 		}
 	})
 }

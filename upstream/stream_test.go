@@ -264,7 +264,13 @@ func TestKeepaliveIsAskedForOnceAConnection(t *testing.T) {
 	s := upstreamtest.New(t, func(q *upstreamtest.Query) {
 		mu.Lock()
 		defer mu.Unlock()
-		options = append(options, len(q.Message().IsEdns0().Option))
+		keepalives := 0
+		for _, o := range q.Message().IsEdns0().Option {
+			if o.Option() == dns.EDNS0TCPKEEPALIVE {
+				keepalives++
+			}
+		}
+		options = append(options, keepalives)
 		q.Deny()
 	})
 	under := newUnder(t)

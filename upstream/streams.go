@@ -117,14 +117,14 @@ func (st *stream) addLocked(x *Exchange) {
 	s.seq++
 	x.seq, x.heard = s.seq, st.heard
 	binary.BigEndian.PutUint16(x.Query, id)
-	st.queueLocked(x.Query)
+	st.queueLocked(x)
 	s.upstream.config.Deadlines.add(attempt{exchange: x, source: st, id: id, seq: x.seq}, x.until)
 }
 
 // queueLocked lets the query be written, with its length before it (RFC 1035, section 4.2.2).
-func (st *stream) queueLocked(query []byte) {
+func (st *stream) queueLocked(x *Exchange) {
 	s := st.streams
-	m := append(s.scratch[:0], query...)
+	m := x.appendTo(s.scratch[:0])
 	if st.queued == 0 && s.idle > 0 {
 		m = wire.AddOption(m, dns.EDNS0TCPKEEPALIVE, nil) // once is enough (RFC 7828, section 3.2.1)
 	}

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"notyet/socket"
 	"notyet/wire"
 )
@@ -22,7 +24,9 @@ type source struct {
 	pending map[uint16]*Exchange
 	sent    int
 	seq     uint64
-	retired bool // closed once nothing is pending
+	retired bool         // closed once nothing is pending
+	cookie  clientCookie // for what is sent from here; zero: none has been needed yet
+	buffer  []byte       // for queries that aren't sent as they were given
 }
 
 // attempt says where an exchange is under way. It outlives the exchange's use: seq tells whether it is still the same.
@@ -36,7 +40,15 @@ type attempt struct {
 // errRetired means that a source takes no more queries.
 var errRetired = errors.New("retired")
 
-func (u *Upstream) askUDP(x *Exchange) error {
+// askUDP makes an attempt over UDP.
+func (u *Upstream) askUDP(x *Exchange) {
+	if err := u.startUDP(x); err != nil {
+		x.finish(nil, err)
+	}
+}
+
+func (u *Upstream) startUDP(x *Exchange) error {
+	x.stream = false
 	for {
 		s, err := u.source(x.started)
 		if err != nil {
@@ -140,8 +152,9 @@ func (s *source) send(x *Exchange) error {
 	s.retired = s.sent >= s.upstream.config.SocketQueries
 	a := attempt{exchange: x, source: s, id: id, seq: s.seq}
 	binary.BigEndian.PutUint16(x.Query, id)
+	x.spell()
 	s.upstream.config.Deadlines.add(a, x.limit(x.started))
-	err := s.conn.Send(x.Query)
+	err := s.conn.Send(s.packetLocked(x))
 	s.mu.Unlock()
 
 	if err != nil && s.take(a) {
@@ -149,6 +162,22 @@ func (s *source) send(x *Exchange) error {
 		return err
 	}
 	return nil
+}
+
+// packetLocked is the query in its form. It is valid until the next call.
+func (s *source) packetLocked(x *Exchange) []byte {
+	if x.form == extended {
+		return x.Query
+	}
+	s.buffer = x.appendTo(s.buffer[:0])
+	if x.form == cookied {
+		jar := &s.upstream.habits.cookies
+		if s.cookie == (clientCookie{}) {
+			s.cookie = jar.bake(s.conn.LocalAddr().Addr())
+		}
+		s.buffer = jar.appendTo(s.buffer, s.cookie)
+	}
+	return s.buffer
 }
 
 // take ends an attempt; it reports whether that was still to be done. Whoever gets true finishes the exchange.
@@ -171,39 +200,54 @@ func (s *source) Receive(_ *socket.Connected, b []byte, err error) {
 		s.fail(err)
 		return
 	}
-	x := s.match(b)
+	u := s.upstream
+	x, opt := s.match(b)
 	if x == nil {
-		s.upstream.meter.ignore()
+		u.meter.ignore()
 		return
 	}
-	s.upstream.config.Deadlines.remove(x)
-	switch {
-	case x.Exact && !x.spelled(b):
-		s.upstream.meter.ignore()
-		s.upstream.askTCP(x)
-	case wire.Flags(binary.BigEndian.Uint16(b[2:])).Has(wire.TC):
-		s.upstream.meter.truncate()
-		s.upstream.askTCP(x)
+	u.config.Deadlines.remove(x)
+	if u.habits != nil {
+		u.habits.edns.saw(x.form, b, x.Name)
+	}
+	flags := wire.Flags(binary.BigEndian.Uint16(b[2:]))
+	switch cookie := opt.Option(dns.EDNS0COOKIE); {
+	case !x.spelled(b):
+		u.doubt(x)
+	case flags.Has(wire.TC):
+		u.meter.truncate()
+		u.askTCP(x)
+	case x.form == cookied && !u.believes(cookie, s.cookie):
+		u.doubt(x)
+	case cookie != nil && opt.Rcode|flags.Rcode() == dns.RcodeBadCookie:
+		u.rebake(x)
 	default:
 		x.finish(b, nil)
 	}
 }
 
-// match takes the exchange out that b is the reply to, or returns nil.
-func (s *source) match(b []byte) *Exchange {
+// match takes the exchange out that b is the reply to, or returns nil. With it comes the OPT of the reply to a query that had a
+// cookie, if there is one.
+func (s *source) match(b []byte) (x *Exchange, opt wire.OPT) {
 	if len(b) < wire.HeaderLen {
-		return nil
+		return nil, opt
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id := binary.BigEndian.Uint16(b)
-	x := s.pending[id]
+	x = s.pending[id]
 	if x == nil || !wire.MatchesQuestion(b, x.Name, x.Type) {
-		return nil
+		return nil, opt
+	}
+	if x.form == cookied {
+		opt, _ = wire.FindOPT(b, x.Name)
+		if forged(opt.Option(dns.EDNS0COOKIE), s.cookie) {
+			return nil, opt
+		}
 	}
 	delete(s.pending, id)
 	s.closeIfDoneLocked()
-	return x
+	return x, opt
 }
 
 // fail ends everything that is under way here: the kernel says that the upstream can't be reached, or the
@@ -227,6 +271,7 @@ func (s *source) fail(err error) {
 // expire ends an attempt whose time is up.
 func (a attempt) expire() {
 	if a.source.take(a) {
+		a.exchange.timedOut()
 		a.exchange.finish(nil, ErrTimeout)
 	}
 }

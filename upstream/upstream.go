@@ -3,6 +3,7 @@
 package upstream
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"notyet/socket"
+	"notyet/wire"
 )
 
 // poolSize is how many sockets a busy upstream is asked from, one at random per query: with as many ports and 16-bit ids a
@@ -52,6 +54,9 @@ type Config struct {
 	// SocketQueries is how many queries a UDP socket is used for; 0: 1,000. With 1 every query comes from a port of its
 	// own, and an upstream that nothing is under way with holds no socket.
 	SocketQueries int
+	// AsGiven leaves queries as they are given. Otherwise they are spelled at random, have cookies, and have what the upstream can't
+	// do with left out; then all of them are to be made by wire.AppendQuery.
+	AsGiven bool
 	// Group has the UDP sockets, Deadlines the time-outs; both are shared by all upstreams, and whoever
 	// made them runs them.
 	Group     *socket.Group
@@ -77,6 +82,7 @@ type Upstream struct {
 	name   string
 	meter  *meter // nil: nothing is counted
 	health *Health
+	habits *habits        // nil: queries are left as they are given
 	pool   [poolSize]slot // empty when every query has a socket of its own
 
 	streams   *streams
@@ -121,6 +127,9 @@ func New(config Config) *Upstream {
 	u := &Upstream{config: config, name: config.Name, open: make(map[*source]struct{})}
 	u.meter = config.Metrics.meter(u.name)
 	u.health = &Health{meter: u.meter, epoch: time.Now()}
+	if viaHTTP := config.TLS != nil && config.TLS.Path != ""; !config.AsGiven && !viaHTTP { // who speaks HTTP can do with EDNS
+		u.habits = newHabits(config.Log, u.name)
+	}
 	u.ctx, u.stop = context.WithCancel(context.Background())
 	u.streams = &streams{upstream: u, connect: u.dial, idle: idle}
 	if config.TLS != nil {
@@ -179,25 +188,26 @@ func (u *Upstream) Close() {
 // Exchange is one question to one server. Whoever makes it sets the first group of fields and leaves them
 // alone until Done is called; then it may be used again.
 type Exchange struct {
-	// Query is the query in wire format. Its id is overwritten at each attempt.
+	// Query is the query in wire format. Its id and the spelling of its qname are overwritten at each attempt.
 	Query []byte
 	// Name and Type are the query's question; Name is in wire format.
 	Name []byte
 	Type uint16
 	// Exact wants a reply over UDP to spell the qname as Query does, in which the sender has mixed upper and lower
-	// case: a forger has to guess a bit more for every letter (draft-vixie-dnsext-dns0x20-00). A reply that is right
-	// but for the spelling is not believed; the question is asked again over TCP, where any spelling will do.
+	// case, and leaves the spelling alone: a forger has to guess a bit more for every letter (draft-vixie-dnsext-dns0x20-00). A
+	// reply that is right but for the spelling is not believed; the question is asked again over TCP, where any spelling will do.
 	Exact bool
 	// Deadline is the moment by which Done is called at the latest, be it with ErrTimeout. The
 	// attempt may end before.
 	Deadline time.Time
 	// Done is called exactly once, from any goroutine, also before Ask returns. reply
-	// has the right id and question, is not truncated, and is valid until Done returns; with err it is nil.
+	// has the right id and question, spells the qname as Name, is not truncated, and is valid until Done returns; with err it is nil.
 	Done func(reply []byte, err error)
 
 	upstream *Upstream
 	started  time.Time
-	timer    timer // guarded by the wheel's lock
+	course
+	timer timer // guarded by the wheel's lock
 
 	// All below is guarded by the lock of the source or the streams it is under way at; seq of both, the others of streams.
 	seq   uint64
@@ -211,20 +221,21 @@ type Exchange struct {
 func (u *Upstream) Ask(x *Exchange) {
 	x.upstream = u
 	x.started = time.Now()
+	x.setOut()
 	switch {
 	case u.https != nil:
 		u.https.ask(x)
 	case u.config.TCP || u.config.TLS != nil:
 		u.askTCP(x)
 	default:
-		if err := u.askUDP(x); err != nil {
-			x.finish(nil, err)
-		}
+		u.askUDP(x)
 	}
 }
 
 // askTCP makes an attempt over a connection.
 func (u *Upstream) askTCP(x *Exchange) {
+	x.stream = true
+	x.unspell()
 	if err := u.streams.ask(x); err != nil {
 		x.finish(nil, err)
 	}
@@ -238,8 +249,14 @@ func (x *Exchange) limit(now time.Time) time.Time {
 	return x.Deadline
 }
 
-// finish counts the result and gives it away. x belongs to Done's owner from then on.
+// finish counts the result and gives it away, unless there is more to be tried. x belongs to Done's owner from then on.
 func (x *Exchange) finish(reply []byte, err error) {
+	if x.upstream.again(x, reply, err) {
+		return
+	}
 	x.upstream.meter.observe(reply, err, time.Since(x.started))
+	if err == nil && !bytes.Equal(reply[wire.HeaderLen:][:len(x.Name)], x.Name) {
+		wire.Respell(reply, x.Name)
+	}
 	x.Done(reply, err)
 }

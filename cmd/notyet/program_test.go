@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -24,7 +25,7 @@ type fakeUpstream struct {
 	server *dns.Server
 }
 
-// upstreamOf starts one; it answers with what the handler makes of a query, nil being no answer.
+// upstreamOf starts one; it answers with what the handler makes of a query, whose qname is in lower case, nil being no answer.
 func upstreamOf(t *testing.T, handler func(*dns.Msg) *dns.Msg) *fakeUpstream {
 	t.Helper()
 	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -37,7 +38,10 @@ func upstreamOf(t *testing.T, handler func(*dns.Msg) *dns.Msg) *fakeUpstream {
 		PacketConn:        pc,
 		NotifyStartedFunc: func() { close(started) },
 		Handler: dns.HandlerFunc(func(w dns.ResponseWriter, q *dns.Msg) {
+			qname := q.Question[0].Name
+			q.Question[0].Name = strings.ToLower(qname)
 			if m := handler(q); m != nil {
+				m.Question[0].Name = qname
 				w.WriteMsg(m)
 			}
 		}),

@@ -2,8 +2,10 @@ package upstreamtest
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"net"
 	"net/netip"
+	"strings"
 
 	"github.com/miekg/dns"
 )
@@ -35,10 +37,44 @@ func (q *Query) SendRaw(b []byte) { _, _ = q.conn.Write(b) }
 // Hangup closes the TCP connection that the query came over.
 func (q *Query) Hangup() { q.conn.Close() }
 
-// Message is the query, unpacked; one that does not unpack has no question.
+// Message is the query, unpacked, with its qname in lower case; one that does not unpack has no question.
 func (q *Query) Message() *dns.Msg {
 	m := new(dns.Msg)
 	_ = m.Unpack(q.Wire)
+	for i := range m.Question {
+		m.Question[i].Name = strings.ToLower(m.Question[i].Name)
+	}
+	return m
+}
+
+// Qname is the qname in the spelling of the query.
+func (q *Query) Qname() string {
+	m := new(dns.Msg)
+	_ = m.Unpack(q.Wire)
+	return m.Question[0].Name
+}
+
+// Cookie is the cookie of the query, nil if it has none.
+func (q *Query) Cookie() []byte {
+	for _, o := range options(q.Message()) {
+		if c, ok := o.(*dns.EDNS0_COOKIE); ok {
+			b, _ := hex.DecodeString(c.Cookie)
+			return b
+		}
+	}
+	return nil
+}
+
+func options(m *dns.Msg) []dns.EDNS0 {
+	if opt := m.IsEdns0(); opt != nil {
+		return opt.Option
+	}
+	return nil
+}
+
+// WithCookie puts a cookie into a reply to a query with EDNS.
+func WithCookie(m *dns.Msg, cookie []byte) *dns.Msg {
+	m.IsEdns0().Option = append(m.IsEdns0().Option, &dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: hex.EncodeToString(cookie)})
 	return m
 }
 
