@@ -60,7 +60,7 @@ func (j *jar) appendTo(query []byte, client clientCookie) []byte {
 		n += copy(cookie[n:], j.server[:j.length])
 	}
 	j.mu.Unlock()
-	return wire.AppendQueryOption(query, dns.EDNS0COOKIE, cookie[:n])
+	return wire.AddOption(query, dns.EDNS0COOKIE, cookie[:n])
 }
 
 // saw takes the cookie of a reply to a query that had the client cookie, nil if the reply has none. The reply is not believed when

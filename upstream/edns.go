@@ -91,7 +91,7 @@ func (e *edns) lowerLocked(f form) {
 }
 
 // saw notes that there is a reply to a query of a form.
-func (e *edns) saw(f form, reply, name []byte) {
+func (e *edns) saw(f form, reply []byte) {
 	silent := e.silences.Load() > 0
 	switch {
 	case f == basic && silent:
@@ -105,7 +105,7 @@ func (e *edns) saw(f form, reply, name []byte) {
 		e.mu.Unlock()
 	}
 	if f != basic && !e.spoke.Load() {
-		if _, ok := wire.FindOPT(reply, name); ok {
+		if _, ok := wire.FindOPT(reply); ok {
 			e.spoke.Store(true)
 		}
 	}
@@ -130,12 +130,12 @@ func (e *edns) timedOut(f form) {
 }
 
 // refuses reports whether a reply says that the server can't do with the form of the query (RFC 6891, section 7).
-func refuses(reply, name []byte) bool {
+func refuses(reply []byte) bool {
 	switch rcode := wire.Flags(binary.BigEndian.Uint16(reply[2:])).Rcode(); {
 	case rcode == dns.RcodeFormatError, rcode == dns.RcodeNotImplemented:
 		return true
 	case rcode == dns.RcodeBadVers&0xF && binary.BigEndian.Uint16(reply[6:]) == 0: // no answer
-		opt, _ := wire.FindOPT(reply, name)
+		opt, _ := wire.FindOPT(reply)
 		return opt.Rcode|rcode == dns.RcodeBadVers
 	}
 	return false

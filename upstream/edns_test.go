@@ -236,40 +236,40 @@ func TestSilenceOfOtherCausesIsNoReasonToAskWithoutEDNS(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name string
-		life func(e *edns, name, reply []byte)
+		life func(e *edns, reply []byte)
 	}{
-		{"dead", func(e *edns, _, _ []byte) {
+		{"dead", func(e *edns, _ []byte) {
 			for range 1000 {
 				e.timedOut(cookied)
 			}
 		}},
-		{"dead, and back", func(e *edns, name, reply []byte) {
+		{"dead, and back", func(e *edns, reply []byte) {
 			for range 1000 {
 				e.timedOut(cookied)
 			}
 			for range 1000 {
-				e.saw(basic, reply, name)
+				e.saw(basic, reply)
 			}
-			e.saw(cookied, reply, name)
+			e.saw(cookied, reply)
 			e.timedOut(cookied)
 		}},
-		{"every other packet lost", func(e *edns, name, reply []byte) {
+		{"every other packet lost", func(e *edns, reply []byte) {
 			for range 1000 {
 				e.timedOut(cookied)
-				e.saw(basic, reply, name)
+				e.saw(basic, reply)
 				e.timedOut(cookied)
-				e.saw(cookied, reply, name)
+				e.saw(cookied, reply)
 			}
 		}},
-		{"what is asked at once is lost at once", func(e *edns, name, reply []byte) {
-			e.saw(basic, reply, name)
+		{"what is asked at once is lost at once", func(e *edns, reply []byte) {
+			e.saw(basic, reply)
 			e.timedOut(cookied)
-			e.saw(basic, reply, name)
+			e.saw(basic, reply)
 			for range 1000 {
 				e.timedOut(cookied)
 			}
 		}},
-		{"without EDNS too", func(e *edns, name, reply []byte) {
+		{"without EDNS too", func(e *edns, reply []byte) {
 			for range 1000 {
 				e.timedOut(cookied)
 				e.timedOut(basic)
@@ -279,7 +279,7 @@ func TestSilenceOfOtherCausesIsNoReasonToAskWithoutEDNS(t *testing.T) {
 	x := question(t, "www.example.com.", dns.TypeA, patience)
 	for _, tt := range tests {
 		e := &newHabits(nil, "192.0.2.53:53").edns
-		tt.life(e, x.Name, upstreamtest.Answer(x.Query))
+		tt.life(e, upstreamtest.Answer(x.Query))
 		if got := form(e.form.Load()); got != cookied {
 			t.Errorf("%s: got form %d, want %d", tt.name, got, cookied)
 		}
@@ -312,7 +312,7 @@ func TestUpstreamThatHasUsedEDNSIsTriedWithoutAfterLongSilenceOnly(t *testing.T)
 	t.Parallel()
 	x := question(t, "www.example.com.", dns.TypeA, patience)
 	e := &newHabits(nil, "192.0.2.53:53").edns
-	e.saw(cookied, upstreamtest.Answer(x.Query), x.Name)
+	e.saw(cookied, upstreamtest.Answer(x.Query))
 	for range maxSilences {
 		for range 2 {
 			if got := e.choose(time.Now(), false); got != cookied {

@@ -72,7 +72,7 @@ func (u *Upstream) again(x *Exchange, reply []byte, err error) bool {
 	case h == nil:
 	case err != nil:
 		return u.askedInVain(x, err)
-	case refuses(reply, x.Name):
+	case refuses(reply):
 		return u.askedTooMuch(x)
 	case x.lowered:
 		h.edns.lower(x.form)

@@ -208,7 +208,7 @@ func FuzzReceive(f *testing.F) {
 		mine := len(b) >= 12+len(question) && // id, QR and QUERY, one question, and that is ours
 			binary.BigEndian.Uint16(b) == id && b[2]&0xF8 == 0x80 && b[4] == 0 && b[5] == 1 &&
 			bytes.Equal(bytes.ToLower(b[12:12+len(name)]), name) && bytes.Equal(b[12+len(name):12+len(question)], question[len(name):])
-		again := mine && (b[2]&2 != 0 || refuses(b, name)) // truncated, or asked in another form
+		again := mine && (b[2]&2 != 0 || refuses(b)) // truncated, or asked in another form
 		received := func(x *Exchange, mixed bool) []error {
 			s := &source{upstream: u, cookie: client, pending: map[uint16]*Exchange{id: x}}
 			var done []error

@@ -208,7 +208,7 @@ func (s *source) Receive(_ *socket.Connected, b []byte, err error) {
 	}
 	u.config.Deadlines.remove(x)
 	if u.habits != nil {
-		u.habits.edns.saw(x.form, b, x.Name)
+		u.habits.edns.saw(x.form, b)
 	}
 	flags := wire.Flags(binary.BigEndian.Uint16(b[2:]))
 	switch cookie := opt.Option(dns.EDNS0COOKIE); {
@@ -240,7 +240,7 @@ func (s *source) match(b []byte) (x *Exchange, opt wire.OPT) {
 		return nil, opt
 	}
 	if x.form == cookied {
-		opt, _ = wire.FindOPT(b, x.Name)
+		opt, _ = wire.FindOPT(b)
 		if forged(opt.Option(dns.EDNS0COOKIE), s.cookie) {
 			return nil, opt
 		}

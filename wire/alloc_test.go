@@ -31,7 +31,7 @@ func TestNothingIsAllocated(t *testing.T) {
 		})
 		none("Target", func() { r.Target(dst) })
 		none("FindOPT", func() {
-			o, _ := FindOPT(b, name)
+			o, _ := FindOPT(b)
 			o.Option(dns.EDNS0COOKIE)
 		})
 		none("Respell", func() { Respell(b, name) })
@@ -44,7 +44,7 @@ func TestNothingIsAllocated(t *testing.T) {
 	}
 	name := wireName(t, "www.example.")
 	none("AppendQuery", func() { AppendQuery(dst, name, dns.TypeA, RD, true) })
-	none("AppendQueryOption", func() { AppendQueryOption(AppendQuery(dst, name, dns.TypeA, RD, true), 65001, name) })
+	none("AddOption", func() { AddOption(AppendQuery(dst, name, dns.TypeA, RD, true), 65001, name) })
 	none("AppendLower", func() { AppendLower(dst, name) })
 	none("IsSubdomain", func() { IsSubdomain(name, Parent(name)) })
 	none("AppendOption", func() { AppendOption(AppendEDE(dst, 22, "timeout"), 65001, name) })

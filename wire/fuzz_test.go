@@ -214,7 +214,7 @@ func checkReply(t *testing.T, b []byte, r *Reply) {
 	if m.Rcode != r.Rcode || len(m.Answer) != r.Answers || len(m.Ns) != r.Authorities {
 		t.Fatalf("%x: got %+v, want %v", b, r, m)
 	}
-	if o, found := FindOPT(b, b[HeaderLen:r.qnameEnd]); found != (m.IsEdns0() != nil) || o.Rcode != r.Rcode&^0xF {
+	if o, found := FindOPT(b); found != (m.IsEdns0() != nil) || o.Rcode != r.Rcode&^0xF {
 		t.Fatalf("%x: got the OPT %+v, %v, want that of %v", b, o, found, m)
 	}
 	// OPT ends what is kept of the additional section.

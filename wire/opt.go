@@ -16,40 +16,48 @@ func CutOPT(query []byte) []byte {
 	return query
 }
 
-// AppendQueryOption appends an option to a query that AppendQuery made, whose OPT has none.
-func AppendQueryOption(query []byte, code uint16, data []byte) []byte {
-	n := len(query)
-	query = AppendOption(query, code, data)
-	binary.BigEndian.PutUint16(query[n-2:], uint16(len(query)-n))
-	return query
-}
-
 // OPT is what the OPT record of a reply says.
 type OPT struct {
 	Rcode   int    // the upper eight bits, at their place in the whole
 	Options []byte // whole; they point into the reply
 }
 
-// FindOPT returns the first OPT of a reply that MatchesQuestion has taken for the name; false when there is none, or the
-// records before it don't parse. Of the records only the frame is looked at.
-func FindOPT(reply, name []byte) (OPT, bool) {
-	off := HeaderLen + len(name) + 4
-	for range int(be16(reply, 6)) + int(be16(reply, 8)) {
-		if off = skipRecord(reply, off); off < 0 {
-			return OPT{}, false
+// FindOPT returns the first OPT of a message; false when there is none, or the records before it don't parse. Of the records only
+// the frame is looked at.
+func FindOPT(msg []byte) (OPT, bool) {
+	start, end := findOPT(msg)
+	if start == 0 {
+		return OPT{}, false
+	}
+	return OPT{Rcode: int(msg[start+5]) << 4, Options: msg[start+OPTLen : end]}, true
+}
+
+// findOPT returns where the first OPT of a message begins and ends; zeros when there is none.
+func findOPT(msg []byte) (start, end int) {
+	if len(msg) < HeaderLen || be16(msg, 4) != 1 {
+		return 0, 0
+	}
+	off := skipName(msg, HeaderLen)
+	if off < 0 {
+		return 0, 0
+	}
+	off += 4
+	for range int(be16(msg, 6)) + int(be16(msg, 8)) {
+		if off = skipRecord(msg, off); off < 0 {
+			return 0, 0
 		}
 	}
-	for range int(be16(reply, 10)) {
-		end := skipRecord(reply, off)
+	for range int(be16(msg, 10)) {
+		end := skipRecord(msg, off)
 		if end < 0 {
-			return OPT{}, false
+			return 0, 0
 		}
-		if reply[off] == 0 && be16(reply, off+1) == dns.TypeOPT { // the root's name is one byte
-			return OPT{Rcode: int(reply[off+5]) << 4, Options: reply[off+11 : end]}, true
+		if msg[off] == 0 && be16(msg, off+1) == dns.TypeOPT { // the root's name is one byte
+			return off, end
 		}
 		off = end
 	}
-	return OPT{}, false
+	return 0, 0
 }
 
 // Option returns the data of the first option of that code, which is not nil if there is one.

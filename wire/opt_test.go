@@ -31,7 +31,7 @@ func TestQueryWithAnOption(t *testing.T) {
 	t.Parallel()
 	name := wireName(t, "www.example.")
 	for _, data := range []string{"", "8 octets", strings.Repeat("x", 40)} {
-		m := unpack(t, AppendQueryOption(AppendQuery(nil, name, dns.TypeA, RD, true), 65001, []byte(data)))
+		m := unpack(t, AddOption(AppendQuery(nil, name, dns.TypeA, RD, true), 65001, []byte(data)))
 		o := m.IsEdns0()
 		if o == nil || !o.Do() || o.UDPSize() != UDPSize || len(o.Option) != 1 {
 			t.Fatalf("got %v, want an OPT with do and one option", m)
@@ -47,7 +47,6 @@ func TestFindOPT(t *testing.T) {
 	const a = "www.example. 300 A 192.0.2.1\n"
 	cookie := &dns.EDNS0_COOKIE{Code: dns.EDNS0COOKIE, Cookie: "24a5ac1223344556"}
 	ede := &dns.EDNS0_EDE{InfoCode: 22}
-	name := wireName(t, "www.example.")
 	for _, tt := range []struct {
 		name    string
 		message message
@@ -81,7 +80,7 @@ func TestFindOPT(t *testing.T) {
 		if tt.change != nil {
 			b = tt.change(b)
 		}
-		got, found := FindOPT(slices.Clip(b), name)
+		got, found := FindOPT(slices.Clip(b))
 		if found != tt.found || got.Rcode != tt.rcode || string(got.Option(dns.EDNS0COOKIE)) != tt.cookie {
 			t.Errorf("%s: got found %v, rcode %d, cookie %x, want %v, %d, %x",
 				tt.name, found, got.Rcode, got.Option(dns.EDNS0COOKIE), tt.found, tt.rcode, tt.cookie)
