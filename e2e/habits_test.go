@@ -52,6 +52,7 @@ func TestUpstreamThatDoesNotKeepTheSpelling(t *testing.T) {
 		q := ask(label(i)+severalLetters, dns.TypeA)
 		wantRcode(t, q, over(t, "udp", n.Addr, q), dns.RcodeSuccess)
 	}
+	told(t, n.Process, "does not keep the spelling", 1)
 	if got := strings.Count(n.Stderr(), "does not keep the spelling"); got != 1 {
 		t.Errorf("got told %d times that the upstream does not keep the spelling, want once:\n%s", got, n.Stderr())
 	}

@@ -140,6 +140,7 @@ func TestUpstreamWithABadCertificateIsNotAsked(t *testing.T) {
 				if got := r.String(); !strings.Contains(got, test.want) {
 					t.Errorf("%s: got %s, want an extended error that says %q", upstream, got, test.want)
 				}
+				told(t, n.Process, "certificate is not good", 1)
 				if got := n.Stderr(); strings.Count(got, "certificate is not good") != 1 || !strings.Contains(got, test.want) {
 					t.Errorf("%s: got the log\n%s\nwant one line that says %q", upstream, got, test.want)
 				}
