@@ -23,9 +23,9 @@ import (
 const (
 	floodRate    = 5000 // queries a second
 	floodFor     = 20 * time.Second
-	compareFor   = 10 * time.Second
-	floodClients = 8  // sockets, as the buffer of one would run over while this program has no processor
-	budget       = 50 // the default of queries_per_second
+	compareFor   = 8 * time.Second // before the flood, and again after it
+	floodClients = 8               // sockets, as the buffer of one would run over while this program has no processor
+	budget       = 50              // the default of queries_per_second
 
 	cacheMemory = 16     // MiB
 	mostPending = 10_000 // names
@@ -69,7 +69,8 @@ func (b *floodBed) flooded() error {
 			f.answered.Load(), answered, over))
 	}
 	if !b.race {
-		err = errors.Join(err, now.slower(b.t, before))
+		after := measure(b.t, b.notyet, b.probes, compareFor)
+		err = errors.Join(err, now.slower(b.t, before.with(after)))
 	}
 	return errors.Join(err, b.tooBig(), errors.Join(faults[:]...))
 }

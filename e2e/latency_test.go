@@ -61,19 +61,28 @@ func (l latencies) asked() int { return len(l.took[0]) }
 // busy is how late one timer in a hundred is on a machine that has other things to do. There a p99 says nothing of notyet.
 const busy = time.Millisecond
 
-// slower tells which kinds of answers take more than twice as long as before: half of them, and where the machine was not
-// busy, 99 of 100.
-func (l latencies) slower(t *testing.T, before latencies) error {
+// with adds those of another measurement: a machine is not as fast at all times.
+func (l latencies) with(other latencies) latencies {
+	sum := latencies{probes: l.probes, late: slices.Concat(l.late, other.late)}
+	for k := range l.probes {
+		sum.took = append(sum.took, slices.Concat(l.took[k], other.took[k]))
+	}
+	return sum
+}
+
+// slower tells which kinds of answers take more than twice as long as in a quiet time: half of them, and where the machine was
+// not busy, 99 of 100.
+func (l latencies) slower(t *testing.T, quiet latencies) error {
 	t.Helper()
-	late := quantile(before.late, 0.99)
+	late := quantile(quiet.late, 0.99)
 	var faults []error
 	for k, p := range l.probes {
 		said := fmt.Sprintf("%s (timers are %v late):", p.name, late)
 		slow := false
 		for _, part := range []float64{0.5, 0.99} {
-			now, quiet := usual(l.took[k], part), usual(before.took[k], part)
-			said += fmt.Sprintf(" p%v %v, %.2f times the %v without a flood;", 100*part, now, float64(now)/float64(quiet), quiet)
-			slow = slow || now > 2*quiet && (part == 0.5 || late < busy)
+			now, before := usual(l.took[k], part), usual(quiet.took[k], part)
+			said += fmt.Sprintf(" p%v %v, %.2f times the %v without a flood;", 100*part, now, float64(now)/float64(before), before)
+			slow = slow || now > 2*before && (part == 0.5 || late < busy)
 		}
 		t.Log(said)
 		if slow {
