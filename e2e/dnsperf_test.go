@@ -20,12 +20,18 @@ import (
 // than notyet may take.
 func startLoad(t testing.TB, at netip.AddrPort, zone string, qps int, long time.Duration) *testbed.Process {
 	t.Helper()
-	var names strings.Builder
+	return startLoadOf(t, at, zone, qps*int(long/time.Second), qps, long)
+}
+
+// startLoadOf is startLoad for so many names, in turn.
+func startLoadOf(t testing.TB, at netip.AddrPort, zone string, names, qps int, long time.Duration) *testbed.Process {
+	t.Helper()
+	var queries strings.Builder
 	for i := range qps * int(long/time.Second) {
-		fmt.Fprintf(&names, "load%d.%s A\n", i, zone)
+		fmt.Fprintf(&queries, "load%d.%s A\n", i%names, zone)
 	}
-	file := filepath.Join(t.TempDir(), "names")
-	if err := os.WriteFile(file, []byte(names.String()), 0o600); err != nil {
+	file := filepath.Join(t.TempDir(), "queries")
+	if err := os.WriteFile(file, []byte(queries.String()), 0o600); err != nil {
 		t.Fatalf("%v", err)
 	}
 	return testbed.Start(t, testbed.Look(t, "dnsperf"), "-s", at.Addr().String(), "-p", strconv.Itoa(int(at.Port())), "-d", file,

@@ -21,8 +21,13 @@ const outageQPS = 300
 // unboundOfItself starts an Unbound that has the same address for every name below the plain zone, and asks nobody.
 func unboundOfItself(t testing.TB, at netip.AddrPort) *testbed.Unbound {
 	t.Helper()
+	return unboundWithTTL(t, at, 60)
+}
+
+func unboundWithTTL(t testing.TB, at netip.AddrPort, ttl int) *testbed.Unbound {
+	t.Helper()
 	return testbed.StartUnbound(t, testbed.UnboundConfig{Addr: at, Options: []string{
-		`local-zone: "` + plainZone + `." redirect`, `local-data: "` + plainZone + `. 60 A ` + rightAddress + `"`, "log-queries: no",
+		`local-zone: "` + plainZone + `." redirect`, fmt.Sprintf("local-data: %q", fmt.Sprintf("%s. %d A %s", plainZone, ttl, rightAddress)), "log-queries: no",
 	}})
 }
 
@@ -81,6 +86,41 @@ func TestOutageUnderLoadIsHardlyNoticed(t *testing.T) {
 				t.Errorf("%s: the upstream that is back was asked %v times, want once", describe(q), after-before)
 			}
 		})
+	}
+}
+
+// TestOutageOfAllUnderLoad has both upstreams stopped for 5 s, while names are asked for whose records live for a second.
+func TestOutageOfAllUnderLoad(t *testing.T) {
+	t.Parallel()
+	const names, long = 100, 14 * time.Second
+	first, second := unboundWithTTL(t, nobody(t), 1), unboundWithTTL(t, nobody(t), 1)
+	n := front(t, "", first.Addr, second.Addr)
+	load := startLoadOf(t, n.Addr, plainZone, names, outageQPS, long)
+	<-time.After(3 * time.Second)
+	for _, u := range []*testbed.Unbound{first, second} {
+		u.Signal(syscall.SIGSTOP)
+		defer u.Signal(syscall.SIGCONT)
+	}
+	<-time.After(5 * time.Second)
+	given := func() float64 {
+		return n.Metric(t, "notyet_cache_hits_total", `kind="stale"`) + n.Metric(t, "notyet_queries_stale_total")
+	}
+	if given() == 0 {
+		t.Error("got no stale answers while all upstreams are stopped, want some")
+	}
+	first.Signal(syscall.SIGCONT)
+	second.Signal(syscall.SIGCONT)
+	<-time.After(2 * time.Second)
+	before := given()
+	l := endLoad(t, load)
+	if after := given(); after > before {
+		t.Errorf("got %v stale answers from 2 s after the upstreams were back, want none", after-before)
+	}
+	if got := l.failed(); got > 0 {
+		t.Errorf("got %d of %d questions without an answer, want none: %v", got, l.asked(), l.rcodes)
+	}
+	if got := l.later(2 * time.Second); got > 0 {
+		t.Errorf("got %d of %d answers after 2 s, want none: there are stale ones", got, l.asked())
 	}
 }
 
