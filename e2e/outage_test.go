@@ -56,8 +56,7 @@ func TestOutageUnderLoadIsHardlyNoticed(t *testing.T) {
 			func(_ testing.TB, u *testbed.Unbound) { u.Signal(syscall.SIGCONT) }, 3,
 		},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
+		t.Run(test.name, func(t *testing.T) { // one after the other: each is a load for the other tests
 			first, second := unboundOfItself(t, nobody(t)), unboundOfItself(t, nobody(t))
 			n := front(t, "", first.Addr, second.Addr)
 			const long = 20 * time.Second
@@ -139,8 +138,7 @@ func TestBadLinkIsHardlyNoticed(t *testing.T) {
 		// Four attempts have begun within 4 s, and 0.3^4 is 0.8 %.
 		{name: "both lose 30 % and take 200 ms", first: bad, second: bad, failed: 2, late: 15},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
+		t.Run(test.name, func(t *testing.T) { // one after the other, as above
 			var upstreams []netip.AddrPort
 			for _, l := range []link{test.first, test.second} {
 				at := unboundOfItself(t, nobody(t)).Addr

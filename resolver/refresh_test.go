@@ -36,6 +36,23 @@ func TestAnswerThatIsAskedForIsHadAnewBeforeItExpires(t *testing.T) {
 	})
 }
 
+func TestAnswerUnderWatchIsHadAnewBeforeItExpires(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		up := newFake("up", records("60 A 192.0.2.1"))
+		b := newStaleBed(t, up)
+		staleWatch(t, b)
+		b.ask("www.example.com. A")
+		time.Sleep(55 * time.Second)
+		b.ask("www.example.com. A")
+		time.Sleep(10 * time.Second)
+		b.want("www.example.com. A", "cached NOERROR A 192.0.2.1", 0)
+		if got, want := up.asks(), "0s 55s"; got != want {
+			t.Errorf("got the upstream asked at %s, want %s", got, want)
+		}
+	})
+}
+
 func TestAnswerThatNobodyAsksForIsNotHadAnew(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T) {

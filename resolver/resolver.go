@@ -136,6 +136,7 @@ func (r *Resolver) exchange(c *call) {
 			Key:  c.key,
 			Done: func(e *cache.Entry) { r.end(c, e) },
 			Hold: func(no *cache.Entry) bool { return r.hold(c, no) },
+			Anew: c.why != toAnswer,
 		})
 		return
 	}

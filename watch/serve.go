@@ -21,9 +21,26 @@ func (s *Set) serve(c client) {
 		return
 	}
 	p := s.isPending(w, c)
+	if e := s.arrived(p, c); e != nil {
+		c.Done(e)
+		return
+	}
 	ctx, cancel := context.WithTimeout(s.ctx, timeout)
 	defer cancel()
 	s.answer(ctx, w, c, s.look(ctx, w, p, c))
+}
+
+// arrived returns the answer that has come between the client's look into the cache and here: who finds that the name is no
+// longer pending, but known, would ask the upstream for what has just been found.
+func (s *Set) arrived(p *pending, c client) *cache.Entry {
+	if p != nil || c.Anew {
+		return nil
+	}
+	e := s.config.Cache.Peek(c.key, time.Now())
+	if e == nil || e.Kind() != wire.Positive {
+		return nil
+	}
+	return e
 }
 
 // answer gives a client what was found, and keeps it.

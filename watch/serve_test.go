@@ -285,3 +285,29 @@ func TestDenialWithoutSOAGetsTheZonesForTwoSeconds(t *testing.T) {
 		})
 	}
 }
+
+// A client may have looked into the cache just before a poll found the name.
+func TestQuestionThatTheCacheCanAnswerByNowIsNotAskedAnywhere(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		b := newBed(t, defaults)
+		b.publish(web, "60 A 192.0.2.7")
+		b.want(web, yes)
+		b.forget()
+		for _, anew := range []bool{false, true} {
+			q, asked := b.question(web)
+			done := make(chan string, 1)
+			q.Done, q.Anew = func(e *cache.Entry) { done <- b.text(e, &asked) }, anew
+			b.upstream(constant("60 A 192.0.2.7"))
+			b.Serve(q)
+			if got := <-done; got != yes {
+				t.Errorf("anew %v: got %s, want %s", anew, got, yes)
+			}
+			upstream := ""
+			if anew {
+				upstream = "0s " + web // which it is known at
+			}
+			b.wantAsked("", upstream)
+		}
+	})
+}

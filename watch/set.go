@@ -135,7 +135,7 @@ type client struct {
 	started time.Time
 }
 
-// Question is one that the cache can't answer, for all clients that ask it meanwhile.
+// Question is one that the cache can't answer, or not for much longer, for all clients that ask it meanwhile.
 type Question struct {
 	Key cache.Key // its bytes stay untouched until Done is called
 	// Done gets the answer. It is called exactly once, from any goroutine.
@@ -143,6 +143,8 @@ type Question struct {
 	// Hold says that the answer will take a while, and what those get at once for whom there is no place to wait. It
 	// returns false when there is none at all; then nothing was answered.
 	Hold func(no *cache.Entry) bool
+	// Anew says that the cache has an answer, and that it is to be had anew.
+	Anew bool
 }
 
 // Serve answers a question that is under watch.
