@@ -106,7 +106,8 @@ func (d *daemon) reload(asked bool) {
 		system, _ = d.systemServers(next) // it had some, and they are followed all the same
 	}
 	changed := config.Differences(d.wanted, wanted)
-	if len(changed) > 0 || !system.Equal(d.system) {
+	again := asked && err == nil // another file than these may have changed: tls_ca
+	if again || len(changed) > 0 || !system.Equal(d.system) {
 		if fault := d.apply(next, system); fault != nil {
 			err = fault
 		} else {

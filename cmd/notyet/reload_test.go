@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"notyet/config"
+	"notyet/upstream/upstreamtest"
 	"notyet/wire"
 )
 
@@ -414,5 +415,26 @@ func TestRotateConcernsTheSystemAlone(t *testing.T) {
 		if got := d.routes[0].Policy; got != policies[tt.policy] || d.order() != tt.order {
 			t.Errorf("%s: got policy %v for %s, want %s for %s", tt.file, got, d.order(), tt.policy, tt.order)
 		}
+	}
+}
+
+func TestHangupReadsTheRootsAgain(t *testing.T) {
+	t.Parallel()
+	s := newSecretUpstream(t)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	put(t, ca, string(upstreamtest.NewAuthority(t).PEM())) // a stranger's
+	r := startReloading(t, fmt.Sprintf("upstreams: [%q]\ntls_ca: %q\n", "tls://"+s.tls+"#dns.example.net", ca), "")
+	if m := r.ask(t, "udp", "www.example.com.", dns.TypeA); m.Rcode != dns.RcodeServerFailure {
+		t.Errorf("with the roots of another: got %s, want SERVFAIL", wire.RcodeName(m.Rcode))
+	}
+	right, err := os.ReadFile(s.ca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	replace(t, ca, string(right))
+	r.hangup <- syscall.SIGHUP
+	r.line(t, "configuration reloaded")
+	if m := r.ask(t, "udp", "www.example.com.", dns.TypeA); len(m.Answer) != 1 {
+		t.Errorf("with its own roots: got %v, want an address", m)
 	}
 }
