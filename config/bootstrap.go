@@ -20,14 +20,7 @@ func (c Config) BootstrapServers(path string) ([]netip.AddrPort, error) {
 		return nil, fmt.Errorf("%w: write a DNS server into bootstrap", err)
 	}
 	local := localAddrs()
-	var servers []netip.AddrPort
-	for _, entry := range resolv.Servers {
-		ip, err := netip.ParseAddr(entry)
-		server := netip.AddrPortFrom(ip.Unmap(), 53)
-		if err == nil && oneServer(server) == nil && !slices.Contains(servers, server) && !ours(server, c.Listen, local) {
-			servers = append(servers, server)
-		}
-	}
+	servers := slices.DeleteFunc(nameServers(resolv), func(server netip.AddrPort) bool { return ours(server, c.Listen, local) })
 	if len(servers) == 0 {
 		return nil, fmt.Errorf("%s has no name server but notyet: write one into bootstrap, or an upstream by its address", path)
 	}

@@ -32,7 +32,6 @@ func (r Resolv) Equal(o Resolv) bool {
 }
 
 // System reads the resolv.conf at path. It has at least one server, none of them an address of ours.
-// An entry that is not the address of a server is passed over, as the C library does.
 func System(path string, listen []netip.AddrPort) (Resolv, error) {
 	const instead = "name one with --upstream 192.0.2.1 or upstreams: [192.0.2.1]"
 	bad := func(problem string) (Resolv, error) {
@@ -48,21 +47,29 @@ func System(path string, listen []netip.AddrPort) (Resolv, error) {
 	}
 	local := localAddrs()
 	r := withOptions(string(data))
-	for _, entry := range resolv.Servers {
-		ip, err := netip.ParseAddr(entry)
-		server := netip.AddrPortFrom(ip.Unmap(), 53)
-		switch {
-		case err != nil || ip.IsUnspecified() || ip.IsMulticast() || slices.Contains(r.Servers, server):
-			continue
-		case ours(server, listen, local):
+	r.Servers = nameServers(resolv)
+	for _, server := range r.Servers {
+		if ours(server, listen, local) {
 			return bad(path + " has " + server.String() + ", which is notyet itself")
 		}
-		r.Servers = append(r.Servers, server)
 	}
 	if len(r.Servers) == 0 {
 		return bad(path + " has no nameserver")
 	}
 	return r, nil
+}
+
+// nameServers are those of a resolv.conf, without duplicates. An entry that is not the address of a server is passed over, as
+// the C library does.
+func nameServers(resolv *dns.ClientConfig) (servers []netip.AddrPort) {
+	for _, entry := range resolv.Servers {
+		ip, err := netip.ParseAddr(entry)
+		server := netip.AddrPortFrom(ip.Unmap(), 53)
+		if err == nil && oneServer(server) == nil && !slices.Contains(servers, server) {
+			servers = append(servers, server)
+		}
+	}
+	return servers
 }
 
 // withOptions reads the options that mean something to a forwarder. edns0 is what it does anyway; timeout and attempts
