@@ -29,11 +29,11 @@ func TestHitAllocatesNothing(t *testing.T) {
 		q := w.query(question)
 		n := testing.AllocsPerRun(100, func() {
 			k := w.Key(name[:0], q.Name, q.Type, q.EDNS.DO, q.Flags.Has(wire.CD))
-			e := w.Get(k, at(500*ms))
-			if e == nil {
+			var e Entry
+			if !w.Get(&e, k, at(500*ms)) {
 				t.Fatalf("%s: got a miss", question)
 			}
-			w.AppendReply(reply[:0], e, q, q.Limit(), at(500*ms))
+			w.AppendReply(reply[:0], &e, q, q.Limit(), at(500*ms))
 		})
 		if n != 0 {
 			t.Errorf("%s: got %v allocations, want none", question, n)
@@ -42,7 +42,8 @@ func TestHitAllocatesNothing(t *testing.T) {
 
 	q := w.query("no.example. A rd")
 	if n := testing.AllocsPerRun(100, func() {
-		w.Get(w.Key(name[:0], q.Name, q.Type, false, false), at(0))
+		var e Entry
+		w.Get(&e, w.Key(name[:0], q.Name, q.Type, false, false), at(0))
 	}); n != 0 {
 		t.Errorf("a miss: got %v allocations, want none", n)
 	}
@@ -56,11 +57,11 @@ func TestStaleHitAllocatesNothing(t *testing.T) {
 	var name [wire.MaxName]byte
 	var reply [wire.UDPSize]byte
 	if n := testing.AllocsPerRun(100, func() {
-		e := w.Get(w.Key(name[:0], q.Name, q.Type, false, false), at(302*s))
-		if e == nil || !e.Stale() {
+		var e Entry
+		if !w.Get(&e, w.Key(name[:0], q.Name, q.Type, false, false), at(302*s)) || !e.Stale() {
 			t.Fatalf("got %v, want what stands in", e)
 		}
-		w.AppendReply(reply[:0], e, q, q.Limit(), at(302*s))
+		w.AppendReply(reply[:0], &e, q, q.Limit(), at(302*s))
 	}); n != 0 {
 		t.Errorf("got %v allocations, want none", n)
 	}
@@ -75,7 +76,7 @@ func TestPutAllocates(t *testing.T) {
 		answer   answer
 		want     float64
 	}{
-		{"A", "h00000000.example. A", a("h00000000.example.", 300*s), 3},        // entry, bytes, list element
+		{"A", "h00000000.example. A", a("h00000000.example.", 300*s), 3},        // entry, bytes, now and then a chunk
 		{"NXDOMAIN", "n00000000.example. A", nxdomain(300 * s), 4},              // and its list of negatives by name
 		{"kept by nobody", "f00000000.example. A", answer{rcode: 5}, 2},         // entry, bytes
 		{"A with TTL 0", "z00000000.example. A", a("z00000000.example.", 0), 2}, // entry, bytes

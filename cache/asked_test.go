@@ -182,7 +182,7 @@ func TestFailureDisplacesNothingThatIsAskedAnew(t *testing.T) {
 		t.Errorf("got the failure kept for %v, want not at all", got.Lifetime())
 	}
 	w.AskAnew(asked, at(10*s))
-	if got := w.get(9*s, "www.example. A"); got != e {
+	if got := w.get(9*s, "www.example. A"); !same(got, e) {
 		t.Errorf("got %v until it is asked anew, want the negative", got)
 	}
 }
@@ -203,7 +203,7 @@ func TestAskedUnderConcurrentUse(t *testing.T) {
 				case 1:
 					w.AskAnew(asked, now)
 				case 2:
-					w.Get(k, now)
+					w.got(k, now)
 				case 3:
 					w.LastAsked(asked)
 				}

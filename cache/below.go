@@ -24,7 +24,7 @@ func (c *Cache) dropNegatives(which func(*Entry) bool) (dropped int) {
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.Lock()
-		keys := s.negative.list.Keys()
+		keys := s.negative.keys()
 		s.mu.Unlock()
 		for _, key := range keys {
 			if c.dropKey(key, which) {

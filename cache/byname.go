@@ -112,8 +112,7 @@ func (c *Cache) drop(name uint64, which func(*Entry) bool) (dropped int) {
 func (c *Cache) dropKey(key uint64, which func(*Entry) bool) bool {
 	s := c.shard(key)
 	s.mu.Lock()
-	e := s.negative.peek(key)
-	if e == nil || !which(e) {
+	if !s.negative.load(key, &s.scratch) || !which(&s.scratch) {
 		s.mu.Unlock()
 		return false
 	}

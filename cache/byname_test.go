@@ -18,7 +18,7 @@ import (
 func (w *world) refs() (refs map[ref]int) {
 	refs = make(map[ref]int)
 	for i := range w.shards {
-		for _, key := range w.shards[i].negative.list.Keys() {
+		for _, key := range w.shards[i].negative.keys() {
 			refs[ref{nameBits(key), key}]++
 			if denied, ok := w.shards[i].negative.peek(key).denied(); ok {
 				refs[ref{nameBits(denied), key}]++
@@ -407,7 +407,7 @@ func TestIndexUnderConcurrentUse(t *testing.T) {
 				case 3, 4, 5:
 					flood.put(time.Duration(n)*10*ms, n*workers+i)
 				case 6, 7:
-					if e := w.Get(keys[j], now); e != nil && !e.matches(keys[j]) {
+					if e := w.got(keys[j], now); e != nil && !e.matches(keys[j]) {
 						t.Errorf("%s: got the answer to another question", all[j].question)
 					} else if e != nil {
 						b = append(b[:0], e.message()...)

@@ -65,7 +65,8 @@ type Cache struct {
 // shard has all entries of the names whose hash begins with its number.
 type shard struct {
 	mu                 sync.Mutex // guards all below
-	positive, negative lru
+	positive, negative store
+	scratch            Entry               // for what a function is asked about that is handed in
 	byName             map[uint64][]uint64 // nameBits of a hash → hashes of the negatives that are of that name or deny it
 	hits               [hitKinds]uint64
 	misses             uint64
@@ -88,8 +89,8 @@ func New(config Config, now time.Time) *Cache {
 	positive, negative := config.perShard()
 	for i := range c.shards {
 		s := &c.shards[i]
-		s.positive = newLRU(positive, slotOverhead)
-		s.negative = newLRU(negative, slotOverhead+refOverhead)
+		s.positive = newStore(positive, slotOverhead)
+		s.negative = newStore(negative, slotOverhead+refOverhead)
 		s.byName = make(map[uint64][]uint64)
 	}
 	return c
@@ -106,32 +107,39 @@ func (c *Cache) since(t time.Time) int64 { return int64(t.Sub(c.epoch)) }
 
 func (c *Cache) shard(hash uint64) *shard { return &c.shards[hash>>(64-shardBits)] }
 
-// Get returns the entry that answers k at now, or nil.
-func (c *Cache) Get(k Key, now time.Time) *Entry {
+// Get makes e the entry that answers k at now, and reports whether there is one; otherwise e is of no use. Its bytes are those
+// that the cache has, with up to 64 KiB of others, which all stay as long as e does.
+func (c *Cache) Get(e *Entry, k Key, now time.Time) bool {
 	t := c.since(now)
-	e, due := c.get(k, t)
+	hit, due := c.get(e, k, t)
 	if due && !c.refresh(k) {
 		c.postpone(k, e, t)
 	}
-	return e
+	return hit
 }
 
 // get also reports whether the entry is to be refreshed; whoever is told so does it.
-func (c *Cache) get(k Key, t int64) (e *Entry, due bool) {
+func (c *Cache) get(e *Entry, k Key, t int64) (hit, due bool) {
 	s := c.shard(k.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if e := s.positive.get(k.hash); e != nil && e.fresh(t) && e.matches(k) {
-		s.hits[hitPositive]++
-		return e, e.dueLocked(t)
+	if r := s.positive.find(k.hash); r != nil {
+		if r.read(e); e.fresh(t) && e.matches(k) {
+			r.use()
+			s.hits[hitPositive]++
+			return true, r.dueLocked(e, t)
+		}
 	}
-	if e := s.negative.get(k.hash); e != nil && e.fresh(t) && e.matches(k) && e.asked.stands(t) {
-		e.asked.touch(t)
-		s.hits[e.hit()]++
-		return e, e.dueLocked(t)
+	if r := s.negative.find(k.hash); r != nil {
+		if s.negative.read(r, e); e.fresh(t) && e.matches(k) && e.asked.stands(t) {
+			r.use()
+			e.asked.touch(t)
+			s.hits[e.hit()]++
+			return true, r.dueLocked(e, t)
+		}
 	}
 	s.misses++
-	return nil, false
+	return false, false
 }
 
 // hit is what kind of hit an entry makes that is not a fresh positive.
@@ -145,8 +153,8 @@ func (e *Entry) hit() int {
 	return hitNegative
 }
 
-// Peek is Get without a trace: it counts nothing, no client has asked, and the entry's place in the order of eviction
-// stays. It passes over what stands in.
+// Peek is Get without a trace: it counts nothing, no client has asked, and the entry is evicted as if nobody had. It passes
+// over what stands in, and the bytes are the caller's. nil: there is none.
 func (c *Cache) Peek(k Key, now time.Time) *Entry {
 	if e, _ := c.PeekStale(k, now); e != nil && !e.Stale() {
 		return e
@@ -160,10 +168,11 @@ func (c *Cache) PeekStale(k Key, now time.Time) (e *Entry, stale bool) {
 	s := c.shard(k.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, l := range []*lru{&s.positive, &s.negative} {
-		if e := l.peek(k.hash); e != nil && e.fresh(t) && e.matches(k) && e.asked.stands(t) {
-			return e, false
+	var found Entry
+	for _, st := range []*store{&s.positive, &s.negative} {
+		if st.load(k.hash, &found) && found.fresh(t) && found.matches(k) && found.asked.stands(t) {
+			return found.Clone(), false
 		}
 	}
-	return nil, c.mayStandInLocked(s, k, t) != nil
+	return nil, c.mayStandInLocked(s, &found, k, t)
 }

@@ -1,8 +1,8 @@
 package cache
 
 import (
+	"bytes"
 	"encoding/binary"
-	"slices"
 	"time"
 
 	"github.com/miekg/dns"
@@ -10,8 +10,8 @@ import (
 	"notyet/wire"
 )
 
-// Entry is one answer as it goes out: wire bytes and where its TTLs stand. But for due it does not change once
-// it is made, so that any goroutine may read it without a lock, also after the cache dropped it.
+// Entry is one answer as it goes out: wire bytes and where its TTLs stand. It does not change once it is made, so that any
+// goroutine may read it without a lock, also after the cache dropped it.
 type Entry struct {
 	// data is the message without OPT, its qname in lower case; then the offset of
 	// every TTL, two bytes each; then the hash of the denied name when a chain leads
@@ -22,7 +22,7 @@ type Entry struct {
 
 	lifetime uint32 // milliseconds that it may be used; 0: not kept
 	missing  uint32 // milliseconds that a negative's name had been seen missing when it was stored
-	due      uint32 // milliseconds from stored after which who asks has it refreshed; 0: nobody; guarded by the shard's lock
+	due      uint32 // milliseconds from stored after which who asks has it refreshed, as it was put in; 0: nobody
 
 	length      uint16 // of the message in data
 	ttls        uint16 // offsets in data
@@ -63,6 +63,13 @@ func (e *Entry) expires() int64 { return e.stored + int64(e.Lifetime()) }
 
 func (e *Entry) fresh(now int64) bool { return now < e.expires() }
 
+// Clone is a copy with bytes of its own.
+func (e *Entry) Clone() *Entry {
+	own := *e
+	own.data = bytes.Clone(e.data)
+	return &own
+}
+
 func keyFlags(k Key) (flags uint8) {
 	if k.DO {
 		flags |= flagDO
@@ -81,8 +88,7 @@ func (c *Cache) newEntry(k Key, r *wire.Reply, ede []byte, now time.Time) *Entry
 	if dangling {
 		size += deniedLen
 	}
-	// Grow makes use of all that is allocated, so that cap says what the bytes cost.
-	data := slices.Grow([]byte(nil), size)
+	data := make([]byte, 0, size)
 	data = append(data, r.Message...)
 	copy(data[wire.HeaderLen:], k.Name)
 	binary.BigEndian.PutUint16(data[10:], uint16(r.Additional))
@@ -118,7 +124,7 @@ func (c *Cache) Unkept(k Key, r *wire.Reply, now time.Time) *Entry {
 // Failure makes an entry that says SERVFAIL, with an extended error as wire.AppendEDE
 // makes it (nil: none). It is not kept; see PutFailure.
 func Failure(k Key, ede []byte) *Entry {
-	data := slices.Grow([]byte(nil), wire.HeaderLen+len(k.Name)+4+len(ede))
+	data := make([]byte, 0, wire.HeaderLen+len(k.Name)+4+len(ede))
 	data = append(data, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0) // a header with QDCOUNT 1
 	data = wire.AppendQuestion(data, k.Name, k.Type, dns.ClassINET)
 	n := len(data)

@@ -99,7 +99,7 @@ func sendReply(t *testing.T, msg []byte, q wire.Query, seconds uint32, sound boo
 // wantKept checks that e, made of msg, is kept if it should be.
 func (w *world) wantKept(k Key, e *Entry, msg []byte) {
 	w.Helper()
-	if kept := w.Get(k, at(0)); kept != nil != (e.Lifetime() > 0) || kept != nil && kept != e {
+	if kept := w.got(k, at(0)); kept != nil != (e.Lifetime() > 0) || kept != nil && !same(kept, e) {
 		w.Fatalf("%x: got %v from the cache, want %v", msg, kept, e)
 	}
 	w.wantIndex()

@@ -72,15 +72,15 @@ func TestCollidingHashes(t *testing.T) {
 		}
 		for _, kindOne := range []string{"positive", "nxdomain", "failure"} {
 			for _, kindTwo := range []string{"positive", "nxdomain", "failure"} {
-				if e := w.putKey(first, one, kindOne); w.Get(first, at(0)) != e || w.Get(second, at(0)) != nil || w.Peek(second, at(0)) != nil {
-					t.Errorf("%s of %s: got %v for it, %v for %s", kindOne, one, w.Get(first, at(0)), w.Get(second, at(0)), two)
+				if e := w.putKey(first, one, kindOne); !same(w.got(first, at(0)), e) || w.got(second, at(0)) != nil || w.Peek(second, at(0)) != nil {
+					t.Errorf("%s of %s: got %v for it, %v for %s", kindOne, one, w.got(first, at(0)), w.got(second, at(0)), two)
 				}
 				e := w.putKey(second, two, kindTwo)
-				if got := w.Get(first, at(0)); got == e {
+				if got := w.got(first, at(0)); same(got, e) {
 					t.Errorf("%s of %s, then %s of %s: got the second for the first", kindOne, one, kindTwo, two)
 				}
 				// A failure doesn't displace a positive, whosever it is.
-				if got := w.Get(second, at(0)); got != e {
+				if got := w.got(second, at(0)); !same(got, e) {
 					t.Errorf("%s of %s, then %s of %s: got %v for the second, want %v", kindOne, one, kindTwo, two, got, e)
 				}
 				w.wantIndex()

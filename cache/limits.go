@@ -30,11 +30,11 @@ func (c *Cache) SetLimits(config Config) {
 func (c *Cache) resize(s *shard, positive, negative int64) {
 	var gone []ref
 	s.mu.Lock()
-	s.positive.resize(positive)
-	for hash, e := range s.negative.resize(negative) {
+	s.positive.resize(positive, func(uint64, *Entry) {})
+	s.negative.resize(negative, func(hash uint64, e *Entry) {
 		s.unindexLocked(hash, hash)
 		gone = e.appendDenied(gone, hash)
-	}
+	})
 	s.mu.Unlock()
 	c.unindexDenied(gone)
 }
@@ -56,45 +56,15 @@ func (c *Cache) dropLongPositives(limit time.Duration) {
 	for i := range c.shards {
 		s := &c.shards[i]
 		s.mu.Lock()
-		keys := s.positive.list.Keys()
+		keys := s.positive.keys()
 		s.mu.Unlock()
 		for _, key := range keys {
+			var e Entry
 			s.mu.Lock()
-			if e := s.positive.peek(key); e != nil && e.Lifetime() > limit {
-				s.positive.remove(key)
+			if s.positive.load(key, &e) && e.Lifetime() > limit {
+				s.positive.remove(key, &e)
 			}
 			s.mu.Unlock()
 		}
 	}
-}
-
-// resize changes the limit. The entries that there is no room for any more, the least recently used ones, are taken out and
-// returned by their hashes; the others get a map of their size.
-func (l *lru) resize(limit int64) (gone map[uint64]*Entry) {
-	l.limit = limit
-	if l.used() <= limit {
-		return nil
-	}
-	old := l.list
-	keys := old.Keys() // the least recently used one first
-	first := len(keys) // of those that stay
-	for room := limit; first > 0; first-- {
-		e, _ := old.Peek(keys[first-1])
-		if room -= cost(e) + l.slot; room < 0 {
-			break
-		}
-	}
-	evictions := l.evictions + uint64(first)
-	*l = newLRU(limit, l.slot)
-	l.evictions = evictions
-	gone = make(map[uint64]*Entry, first)
-	for i, key := range keys {
-		e, _ := old.Peek(key)
-		if i < first {
-			gone[key] = e
-		} else {
-			l.add(key, e)
-		}
-	}
-	return gone
 }

@@ -51,7 +51,7 @@ func (w *world) wantIndexed(t *testing.T) {
 	var want, got int
 	for i := range w.shards {
 		s := &w.shards[i]
-		for _, key := range s.negative.list.Keys() {
+		for _, key := range s.negative.keys() {
 			want++
 			if _, ok := s.negative.peek(key).denied(); ok {
 				want++
@@ -151,7 +151,7 @@ func TestLimitsChangeWhileInUse(t *testing.T) {
 			for n := range each {
 				positive.put(0, 2*n+i)
 				k, _ := negative.put(0, 2*n+i)
-				w.Get(k, at(0))
+				w.got(k, at(0))
 			}
 			ended.Store(true)
 		})

@@ -65,7 +65,7 @@ func TestMemoryStaysWithinItsBound(t *testing.T) {
 			w := newWorld(t, func(c *Config) { c.Memory = memory })
 			for _, f := range tt.floods {
 				raw := w.raw(f.question, f.answer)
-				size := len(raw.msg) + entryOverhead
+				size := len(raw.msg) + packedLen
 				for n := range 3 * int(memory) / size {
 					if !f.watched {
 						raw.put(0, n)

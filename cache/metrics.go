@@ -29,8 +29,8 @@ type budget struct {
 	evictions             uint64
 }
 
-func (b *budget) add(l *lru) {
-	b.entries += int64(l.list.Len())
+func (b *budget) add(l *store) {
+	b.entries += int64(len(l.index))
 	b.bytes += l.used()
 	b.limit += l.limit
 	b.evictions += l.evictions

@@ -216,7 +216,7 @@ func TestPeekLeavesNoTrace(t *testing.T) {
 		"no.example. A":   nil,
 	} {
 		before := w.totals()
-		if got := w.Peek(w.key(question), at(1)); got != e {
+		if got := w.Peek(w.key(question), at(1)); !same(got, e) {
 			t.Errorf("%s: got %v, want %v", question, got, e)
 		}
 		if got := w.Peek(w.key(question), at(300*s)); got != nil {

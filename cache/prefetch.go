@@ -20,27 +20,36 @@ func (c *Cache) prefetchAt(lifetime uint32) uint32 {
 	return lifetime - lifetime/prefetchPart
 }
 
-// dueLocked reports whether who asks now is to have the entry refreshed: of a positive answer that is one client; of what
+// dueLocked reports whether who asks now is to have the entry, which is e, refreshed: of a positive answer that is one client; of what
 // stands in it is one a retryStale, since the upstreams may be back any time.
-func (e *Entry) dueLocked(now int64) bool {
+func (r packed) dueLocked(e *Entry, now int64) bool {
 	if e.due == 0 || now < e.stored+int64(e.due)*int64(time.Millisecond) {
 		return false
 	}
-	e.due = 0
 	if e.Stale() {
-		e.dueAfterLocked(now, retryStale)
+		r.setDue(e.dueAfter(now, retryStale))
+	} else {
+		r.setDue(0)
 	}
 	return true
 }
 
-func (e *Entry) dueAfterLocked(now int64, d time.Duration) {
-	e.due = milliseconds(time.Duration(now-e.stored) + d)
+// dueAfter is the due of an entry that is to be refreshed in d.
+func (e *Entry) dueAfter(now int64, d time.Duration) uint32 {
+	return milliseconds(time.Duration(now-e.stored) + d)
 }
 
-// postpone lets the entry with key k be refreshed soon, as it could not be now.
+// postpone lets e, which has the key k, be refreshed soon, as it could not be now.
 func (c *Cache) postpone(k Key, e *Entry, now int64) {
 	s := c.shard(k.hash)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	e.dueAfterLocked(now, retryRefresh)
+	for _, st := range []*store{&s.positive, &s.negative} {
+		var current Entry
+		if r := st.find(k.hash); r != nil {
+			if r.read(&current); current.stored == e.stored && current.matches(k) {
+				r.setDue(e.dueAfter(now, retryRefresh))
+			}
+		}
+	}
 }

@@ -52,15 +52,26 @@ func (c *Cache) putPositive(k Key, r *wire.Reply, w Watched, now time.Time) *Ent
 	s := c.shard(k.hash)
 	s.mu.Lock()
 	gone := s.removeNegativeLocked(nil, k.hash)
-	s.positive.remove(k.hash)
-	if e.lifetime > 0 && s.positive.fits(e) {
-		s.positive.add(k.hash, e)
-		for _, old := s.positive.evict(); old != nil; _, old = s.positive.evict() {
-		}
+	var old Entry
+	s.positive.remove(k.hash, &old)
+	if e.lifetime > 0 {
+		s.putPositiveLocked(k.hash, e)
 	}
 	s.mu.Unlock()
 	c.unindexDenied(gone)
 	return e
+}
+
+// putPositiveLocked puts e in, if there is room for it once others are gone. There must be none with the same hash.
+func (s *shard) putPositiveLocked(hash uint64, e *Entry) (kept bool) {
+	if !s.positive.fits(e) {
+		return false
+	}
+	s.positive.add(hash, e)
+	var old Entry
+	for _, ok := s.positive.evict(&old); ok; _, ok = s.positive.evict(&old) {
+	}
+	return true
 }
 
 func (c *Cache) putNegative(k Key, r *wire.Reply, w Watched, now time.Time) *Entry {
@@ -84,7 +95,8 @@ func (c *Cache) putNegative(k Key, r *wire.Reply, w Watched, now time.Time) *Ent
 	e.missing = milliseconds(missing)
 	e.lifetime = ramp(missing, limit)
 	e.asked.answered(e.stored)
-	s.positive.remove(k.hash)
+	var old Entry
+	s.positive.remove(k.hash, &old)
 	gone := s.putNegativeLocked(k.hash, e)
 	s.mu.Unlock()
 	c.unindexDenied(gone)
@@ -120,8 +132,8 @@ func ramp(missing, limit time.Duration) uint32 {
 // answer, an eviction, or nobody asking within rememberMissing of the last negative's expiry. A
 // failure in between is none.
 func (s *shard) missingLocked(k Key, now int64) time.Duration {
-	old := s.negative.peek(k.hash)
-	if old == nil || !old.matches(k) || now > old.expires()+int64(rememberMissing) {
+	var old Entry
+	if !s.negative.load(k.hash, &old) || !old.matches(k) || now > old.expires()+int64(rememberMissing) {
 		return 0
 	}
 	if old.Stale() || old.Kind() == wire.Failure && old.missing == 0 {
@@ -145,7 +157,8 @@ func (c *Cache) PutFailure(k Key, e *Entry, now time.Time) *Entry {
 	s := c.shard(k.hash)
 	s.mu.Lock()
 	lifetime := minFailure
-	if old := s.negative.peek(k.hash); old != nil && old.matches(k) {
+	var old Entry
+	if s.negative.load(k.hash, &old) && old.matches(k) {
 		if old.fresh(e.stored) {
 			s.mu.Unlock()
 			return e
@@ -171,20 +184,18 @@ func (s *shard) putNegativeLocked(hash uint64, e *Entry) (gone []ref) {
 	}
 	s.negative.add(hash, e)
 	s.indexLocked(hash, hash)
-	for {
-		old, e := s.negative.evict()
-		if e == nil {
-			return gone
-		}
-		s.unindexLocked(old, old)
-		gone = e.appendDenied(gone, old)
+	var old Entry
+	for oldHash, ok := s.negative.evict(&old); ok; oldHash, ok = s.negative.evict(&old) {
+		s.unindexLocked(oldHash, oldHash)
+		gone = old.appendDenied(gone, oldHash)
 	}
+	return gone
 }
 
 // removeNegativeLocked takes the negative or failure with this hash out, if there is one.
 func (s *shard) removeNegativeLocked(gone []ref, hash uint64) []ref {
-	e := s.negative.remove(hash)
-	if e == nil {
+	var e Entry
+	if !s.negative.remove(hash, &e) {
 		return gone
 	}
 	s.unindexLocked(hash, hash)

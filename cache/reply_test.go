@@ -53,12 +53,12 @@ func TestQuestionsKeptApart(t *testing.T) {
 			}
 		}
 		for question, e := range want {
-			if got := w.get(0, question); got != e {
+			if got := w.get(0, question); !same(got, e) {
 				t.Errorf("%s: %s: got %v, want its own entry", kind, question, got)
 			}
 		}
 		for _, question := range []string{"www.example. A rd", "www.example. A ad edns", "wWW.example. A keepalive", "www.example. A size=600"} {
-			if got := w.get(0, question); got != want["www.example. A"] {
+			if got := w.get(0, question); !same(got, want["www.example. A"]) {
 				t.Errorf("%s: %s: got %v, want the entry of www.example. A", kind, question, got)
 			}
 		}
@@ -92,7 +92,7 @@ func TestHeaderOfTheReply(t *testing.T) {
 			}
 			k := w.key(tt.question)
 			w.Put(k, r, at(0))
-			b := w.bytes(0, tt.question, w.Get(k, at(0)), wire.MaxMessage)
+			b := w.bytes(0, tt.question, w.got(k, at(0)), wire.MaxMessage)
 			if got, want := wire.Flags(uint16(b[2])<<8|uint16(b[3])), tt.want|wire.Flags(rcode); got != want {
 				t.Errorf("%s, upstream's ad %v, rcode %d: got flags %04x, want %04x", tt.question, tt.ad, rcode, got, want)
 			}
@@ -290,7 +290,7 @@ func TestLargestMessage(t *testing.T) {
 		t.Fatal(err)
 	}
 	e := w.Put(k, &r, at(0))
-	if w.Get(k, at(0)) != e {
+	if !same(w.got(k, at(0)), e) {
 		t.Error("the smallest cache doesn't keep it")
 	}
 	if m := w.read(1*s, question, e); len(m.Answer) != 2 || m.Truncated || !slices.Equal(ttls(m.Answer), []uint32{255, 255}) {

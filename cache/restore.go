@@ -145,14 +145,9 @@ func (c *Cache) restore(r *record, elapsed time.Duration, now time.Time) bool {
 func (s *shard) restore(hash uint64, e *Entry) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if no := s.negative.peek(hash); no != nil && no.Kind().Negative() {
+	var old Entry
+	if s.negative.load(hash, &old) && old.Kind().Negative() || s.positive.load(hash, &old) {
 		return false
 	}
-	if s.positive.peek(hash) != nil || !s.positive.fits(e) {
-		return false
-	}
-	s.positive.add(hash, e)
-	for _, old := s.positive.evict(); old != nil; _, old = s.positive.evict() {
-	}
-	return true
+	return s.putPositiveLocked(hash, e)
 }

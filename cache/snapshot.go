@@ -53,7 +53,7 @@ func (c *Cache) WriteSnapshot(w io.Writer, now time.Time) (entries int, err erro
 	var record []byte
 	for i := range c.shards {
 		for _, e := range c.shards[i].positives() {
-			if !c.ofUse(e, t) {
+			if !c.ofUse(&e, t) {
 				continue
 			}
 			record = e.appendRecord(record[:0], t)
@@ -78,11 +78,15 @@ func (c *Cache) ofUse(e *Entry, now int64) bool {
 	return e.fresh(now) || e.flags&flagNoStale == 0 && now < e.expires()+int64(c.config.Load().Stale)
 }
 
-// positives are all there are, the least recently used first.
-func (s *shard) positives() []*Entry {
+// positives are all there are, the oldest first.
+func (s *shard) positives() []Entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.positive.list.Values()
+	all := make([]Entry, 0, len(s.positive.index))
+	for _, e := range s.positive.all {
+		all = append(all, *e)
+	}
+	return all
 }
 
 // appendRecord appends the entry as it stands in a snapshot of now. Its age rounds up, so that it never outlives itself.

@@ -274,7 +274,7 @@ func TestSnapshotUnderConcurrentUse(t *testing.T) {
 		users.Go(func() {
 			for n := range 5000 {
 				k, _ := raw.put(0, n*4+i)
-				w.Get(k, at(1))
+				w.got(k, at(1))
 				if n%5 == 0 {
 					gone.put(0, n*4+i)
 				}

@@ -2,7 +2,6 @@ package cache
 
 import (
 	"encoding/binary"
-	"slices"
 	"time"
 
 	"github.com/miekg/dns"
@@ -29,35 +28,32 @@ func (c *Cache) StandIn(k Key, reason []byte, now time.Time) *Entry {
 	c.makeRoom(k.hash, k.hash)
 	s := c.shard(k.hash)
 	s.mu.Lock()
-	known := c.mayStandInLocked(s, k, t)
-	if known == nil {
+	var known Entry
+	if !c.mayStandInLocked(s, &known, k, t) {
 		s.mu.Unlock()
 		return nil
 	}
-	e := c.newStandIn(known, reason, t)
+	e := c.newStandIn(&known, reason, t)
 	gone := s.putNegativeLocked(k.hash, e)
 	s.mu.Unlock()
 	c.unindexDenied(gone)
 	if known.fresh(t) {
-		return known // what was made takes over when its time is up
+		return known.Clone() // what was made takes over when its time is up
 	}
 	return e
 }
 
-// mayStandInLocked is the positive answer to k that is fresh or stale, or nil.
-func (c *Cache) mayStandInLocked(s *shard, k Key, now int64) *Entry {
-	e := s.positive.peek(k.hash)
-	if e == nil || e.flags&flagNoStale != 0 || c.config.Load().Stale == 0 || now >= e.expires()+int64(c.config.Load().Stale) || !e.matches(k) {
-		return nil
-	}
-	return e
+// mayStandInLocked makes e the positive answer to k that is fresh or stale, and reports whether there is one.
+func (c *Cache) mayStandInLocked(s *shard, e *Entry, k Key, now int64) bool {
+	stale := c.config.Load().Stale
+	return stale > 0 && s.positive.load(k.hash, e) && e.flags&flagNoStale == 0 && now < e.expires()+int64(stale) && e.matches(k)
 }
 
 // newStandIn makes what stands in for a newer answer, of the positive one that is known.
 func (c *Cache) newStandIn(known *Entry, reason []byte, now int64) *Entry {
 	ede := wire.AppendEDE(nil, dns.ExtendedErrorCodeStaleAnswer, "notyet: past its TTL")
 	end := int(known.length) + 2*int(known.ttls)
-	data := slices.Grow([]byte(nil), end+len(ede)+len(reason))
+	data := make([]byte, 0, end+len(ede)+len(reason))
 	data = append(data, known.data[:end]...)
 	ttl := uint32(min(staleTTL, c.config.Load().MaxTTL) / time.Second)
 	for o := known.offsets(); len(o) > 0; o = o[2:] {
@@ -92,8 +88,9 @@ func isVerdict(ede []byte) bool {
 func (c *Cache) dropStale(k Key, now int64) {
 	s := c.shard(k.hash)
 	s.mu.Lock()
-	if e := s.positive.peek(k.hash); e != nil && !e.fresh(now) && e.matches(k) {
-		s.positive.remove(k.hash)
+	var e Entry
+	if s.positive.load(k.hash, &e) && !e.fresh(now) && e.matches(k) {
+		s.positive.remove(k.hash, &e)
 	}
 	s.mu.Unlock()
 	c.dropKey(k.hash, (*Entry).Stale)

@@ -119,10 +119,10 @@ func TestFailureWhileThePositiveIsFreshStandsInFromItsExpiryOn(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, staleFor(time.Hour))
 	positive := w.put(0, "www.example. A", a("www.example.", 60*s))
-	if got := w.standsIn(50*s, "www.example. A"); got != positive {
+	if got := w.standsIn(50*s, "www.example. A"); !same(got, positive) {
 		t.Errorf("got %v, want what is fresh", got)
 	}
-	if got := w.get(60*s-1, "www.example. A"); got != positive {
+	if got := w.get(60*s-1, "www.example. A"); !same(got, positive) {
 		t.Errorf("just before the expiry: got %v, want what is fresh", got)
 	}
 	if got := w.get(60*s, "www.example. A"); got == nil || !got.Stale() {
@@ -202,7 +202,7 @@ func TestVerdictOnTheAnswerEndsIt(t *testing.T) {
 		w.put(0, "www.example. A", a("www.example.", 60*s))
 		w.standsIn(60*s, "www.example. A")
 		e := w.PutFailure(k, Failure(k, wire.AppendEDE(nil, code, "")), at(65*s))
-		if e.Stale() == want || w.get(65*s, "www.example. A") != e {
+		if e.Stale() == want || !same(w.get(65*s, "www.example. A"), e) {
 			t.Errorf("extended error %d: got %v, stale %v, want a failure that is kept: %v", code, e.Kind(), e.Stale(), want)
 		}
 		if got := w.standsIn(70*s, "www.example. A"); got.Stale() == want {
@@ -217,7 +217,7 @@ func TestVerdictLeavesWhatIsFresh(t *testing.T) {
 	k := w.key("www.example. A")
 	positive := w.put(0, "www.example. A", a("www.example.", 60*s))
 	w.PutFailure(k, Failure(k, wire.AppendEDE(nil, dns.ExtendedErrorCodeDNSBogus, "")), at(55*s))
-	if got := w.get(59*s, "www.example. A"); got != positive {
+	if got := w.get(59*s, "www.example. A"); !same(got, positive) {
 		t.Errorf("got %v, want what is fresh", got)
 	}
 }
@@ -262,7 +262,7 @@ func TestPeekPassesOverWhatStandsIn(t *testing.T) {
 	if got := w.Peek(w.key("www.example. A"), at(61*s)); got != nil {
 		t.Errorf("Peek: got %v, want nil", got)
 	}
-	if got, _ := w.PeekStale(w.key("www.example. A"), at(61*s)); got != e {
+	if got, _ := w.PeekStale(w.key("www.example. A"), at(61*s)); !same(got, e) {
 		t.Errorf("PeekStale: got %v, want what stands in", got)
 	}
 }

@@ -235,8 +235,9 @@ func (b *bed) start(text string) <-chan answer {
 func (b *bed) ask(text string) answer {
 	b.t.Helper()
 	q, asked := b.question(text)
-	if e := b.cache.Get(q.Key, time.Now()); e != nil {
-		return answer{text: "cached " + b.text(e, &asked)}
+	var e cache.Entry
+	if b.cache.Get(&e, q.Key, time.Now()) {
+		return answer{text: "cached " + b.text(&e, &asked)}
 	}
 	return b.wait(b.start(text))
 }

@@ -256,7 +256,7 @@ func TestUpstreamThatIsDeadIsNotFloodedAndOneThatIsBackSoonHeard(t *testing.T) {
 func (b *bed) isStale(question string) bool {
 	b.t.Helper()
 	q, _ := b.question(question)
-	if e := b.cache.Get(q.Key, time.Now()); e != nil {
+	if e := new(cache.Entry); b.cache.Get(e, q.Key, time.Now()) {
 		return e.Stale()
 	}
 	q.Done = func(*cache.Entry) {}

@@ -192,7 +192,7 @@ func (c *conn) answer(message []byte, length int) bool {
 		return true
 	}
 	key := s.config.Cache.Key(c.name[:0], q.Name, q.Type, q.EDNS.DO, q.Flags.Has(wire.CD))
-	if e := s.config.Cache.Get(key, now); e != nil {
+	if e := new(cache.Entry); s.config.Cache.Get(e, key, now) {
 		kept := *q
 		kept.Name = bytes.Clone(q.Name)
 		c.sendEntry(e, &kept, now, true)

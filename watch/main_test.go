@@ -239,8 +239,9 @@ func (b *bed) start(text string) <-chan string {
 	b.t.Helper()
 	q, asked := b.question(text)
 	done := make(chan string, 2)
-	if e := b.cache.Get(q.Key, time.Now()); e != nil {
-		done <- b.text(e, &asked)
+	var e cache.Entry
+	if b.cache.Get(&e, q.Key, time.Now()) {
+		done <- b.text(&e, &asked)
 		return done
 	}
 	q.Done = func(e *cache.Entry) { done <- b.text(e, &asked) }

@@ -61,7 +61,7 @@ func (k *kept) put(t *testing.T, qname string) {
 
 func (k *kept) has(t *testing.T, qname string) bool {
 	t.Helper()
-	return k.cache.Get(k.key(t, qname), time.Now()) != nil
+	return k.cache.Get(new(cache.Entry), k.key(t, qname), time.Now())
 }
 
 // wantTold checks that what is told since the last call has lines with these words, and no others.

@@ -1,0 +1,286 @@
+package cache
+
+import (
+	"maps"
+	"slices"
+)
+
+// What an entry takes beside its record. Measured (Go 1.26, amd64) with 4 to 40 MiB full of small answers and up to
+// thirty changes an entry; TestMemoryStaysWithinItsBound checks that the heap grows by about these sums.
+const (
+	slotOverhead  = 40  // bytes: its place in the index, of 17 bytes, more than half of which may be empty
+	refOverhead   = 104 // bytes: a negative's place under a name, of 41 bytes, in a map like that
+	askedOverhead = 56  // bytes: its Asked, which it may be the last to hold, and that one's place in a map
+	chunkOverhead = 80  // bytes: a chunk's place in the list of all, which may be half empty
+)
+
+// The largest chunks are a sixteenth of the limit within these bounds, in bytes, and none is larger than all before it.
+const (
+	minChunk = 1 << 10
+	maxChunk = 64 << 10
+)
+
+// store holds entries in few large pieces of memory without pointers, chunks, so that the garbage collector has next to nothing
+// to look at. When their bytes exceed the limit the oldest chunk goes, and with it those of its entries that nobody asked for
+// since they were put there; the others are put behind the newest. That is nearly the order of use, and a hit moves nothing.
+type store struct {
+	index  map[uint64]place // hash of a key → where its record is
+	asked  map[uint64]*Asked
+	chunks []chunk // the oldest first
+	first  uint32  // number of chunks[0]; the others are numbered on from there, round and round
+	open   int     // index in chunks of the one that takes small entries; -1: none
+	next   int     // where in the oldest chunk eviction goes on
+	moved  int     // bytes of the oldest chunk that were put behind the newest
+
+	bytes     int64 // of all chunks, and of what entries take beside
+	live      int64 // of them, those of entries that can be found
+	limit     int64
+	slots     int64 // the most entries there have been: maps don't shrink
+	slot      int64 // bytes that each of them takes
+	evictions uint64
+}
+
+// place is the number of a chunk and where in it a record begins.
+type place struct{ chunk, offset uint32 }
+
+// chunk has records one behind the other. What has been written stays as long as anybody reads it: a removed record only
+// leaves the index, and the bytes are never used again.
+type chunk struct {
+	bytes []byte // nil: nothing leads to it
+	live  int    // bytes of records that are in the index
+}
+
+func newStore(limit, slot int64) store {
+	return store{index: make(map[uint64]place), asked: make(map[uint64]*Asked), open: -1, limit: limit, slot: slot}
+}
+
+// used is what the entries take, in bytes.
+func (st *store) used() int64 { return st.bytes + st.slots*st.slot }
+
+// cost is the most that an entry takes beside its slot, in bytes: with a chunk to itself.
+func cost(e *Entry) int64 { return chunkOverhead + int64(allocated(packedLen+len(e.data))) + beside(e) }
+
+// allocated is the most that the allocator takes for n bytes.
+func allocated(n int) int {
+	const small, page = 32 << 10, 8 << 10
+	if n <= small {
+		return n + n/8
+	}
+	return (n + page - 1) &^ (page - 1)
+}
+
+// beside is what an entry takes beside its record and its slot, in bytes.
+func beside(e *Entry) (n int64) {
+	if _, ok := e.denied(); ok {
+		n += refOverhead
+	}
+	if e.asked != nil {
+		n += askedOverhead
+	}
+	return n
+}
+
+// fits reports whether there is room for e once all others are gone.
+func (st *store) fits(e *Entry) bool { return cost(e)+max(st.slots, 1)*st.slot <= st.limit }
+
+// find returns the record of the key with that hash, or nil.
+func (st *store) find(hash uint64) packed {
+	p, ok := st.index[hash]
+	if !ok {
+		return nil
+	}
+	return packed(st.chunk(p.chunk).bytes[p.offset:])
+}
+
+func (st *store) chunk(number uint32) *chunk { return &st.chunks[number-st.first] }
+
+// read makes e the entry. Its bytes are the record's.
+func (st *store) read(r packed, e *Entry) {
+	r.read(e)
+	if r.is(markAsked) {
+		e.asked = st.asked[r.hash()]
+	}
+}
+
+// load makes e the entry with that hash, and reports whether there is one.
+func (st *store) load(hash uint64, e *Entry) bool {
+	r := st.find(hash)
+	if r == nil {
+		return false
+	}
+	st.read(r, e)
+	return true
+}
+
+// peek is load into an entry of its own; nil: there is none.
+func (st *store) peek(hash uint64) *Entry {
+	var e Entry
+	if !st.load(hash, &e) {
+		return nil
+	}
+	return new(e)
+}
+
+// add puts the entry in; there must be none with the same hash. The caller makes room with evict.
+func (st *store) add(hash uint64, e *Entry) {
+	number := st.room(packedLen + len(e.data))
+	c := st.chunk(number)
+	offset := len(c.bytes)
+	c.bytes = appendPacked(c.bytes, hash, e)
+	st.enter(hash, number, offset)
+	st.live += int64(len(c.bytes)-offset) + beside(e)
+	st.bytes += beside(e)
+	if e.asked != nil {
+		st.asked[hash] = e.asked
+	}
+	st.slots = max(st.slots, int64(len(st.index)))
+}
+
+// enter lets the last record of a chunk be found.
+func (st *store) enter(hash uint64, number uint32, offset int) {
+	c := st.chunk(number)
+	c.live += len(c.bytes) - offset
+	st.index[hash] = place{number, uint32(offset)}
+}
+
+// room returns the number of a chunk with that many bytes to spare. The oldest of several takes no more, as it goes next.
+func (st *store) room(size int) uint32 {
+	if st.open > 0 || st.open == 0 && len(st.chunks) == 1 {
+		if c := &st.chunks[st.open]; cap(c.bytes)-len(c.bytes) >= size {
+			return st.first + uint32(st.open)
+		}
+	}
+	most := max(min(int(st.limit/16), maxChunk), minChunk)
+	want := max(min(int(st.bytes), most), minChunk)
+	if size > most/4 {
+		want = size // of its own, so that the rest of the open one is not lost
+	} else {
+		st.open = len(st.chunks)
+	}
+	bytes := slices.Grow([]byte(nil), max(want, size))
+	st.chunks = append(st.chunks, chunk{bytes: bytes})
+	st.bytes += chunkOverhead + int64(cap(bytes))
+	return st.first + uint32(len(st.chunks)-1)
+}
+
+// remove takes the entry with that hash out and makes e it, as load does.
+func (st *store) remove(hash uint64, e *Entry) bool {
+	p, ok := st.index[hash]
+	if !ok {
+		return false
+	}
+	c := st.chunk(p.chunk)
+	r := packed(c.bytes[p.offset:])
+	st.read(r, e)
+	delete(st.index, hash)
+	delete(st.asked, hash)
+	size := r.size()
+	c.live -= size
+	st.live -= int64(size) + beside(e)
+	st.bytes -= beside(e)
+	if c.live == 0 && p.chunk != st.first+uint32(st.open) {
+		st.bytes -= int64(cap(c.bytes))
+		c.bytes = nil
+	}
+	return true
+}
+
+// evict takes an entry out and makes e it while the limit is exceeded; otherwise it returns false.
+func (st *store) evict(e *Entry) (hash uint64, ok bool) {
+	for st.used() > st.limit && len(st.chunks) > 0 {
+		if st.open == 0 {
+			st.open = -1
+		}
+		for st.next < len(st.chunks[0].bytes) {
+			r := packed(st.chunks[0].bytes[st.next:])
+			hash, p := r.hash(), place{st.first, uint32(st.next)}
+			st.next += r.size()
+			switch q, ok := st.index[hash]; {
+			case !ok || q != p: // removed
+			case st.spares(r):
+				st.move(r)
+			default:
+				st.remove(hash, e)
+				st.evictions++
+				return hash, true
+			}
+		}
+		st.dropOldest()
+	}
+	return 0, false
+}
+
+// spares reports whether a record of the oldest chunk stays: one that was used, or any if there is much to be had from what is
+// not used any more. A quarter of the chunk is given up in any case, so that room for one entry is not made at the cost of
+// moving all others.
+func (st *store) spares(r packed) bool {
+	return st.moved+r.size() <= cap(st.chunks[0].bytes)*3/4 && (r.is(markUsed) || st.bytes-st.live > st.limit*3/8)
+}
+
+// move puts a record of the oldest chunk behind the newest.
+func (st *store) move(r packed) {
+	size := r.size()
+	st.moved += size
+	st.chunks[0].live -= size
+	number := st.room(size)
+	c := st.chunk(number)
+	offset := len(c.bytes)
+	c.bytes = append(c.bytes, r[:size]...)
+	packed(c.bytes[offset:])[atMarks] &^= markUsed
+	st.enter(r.hash(), number, offset)
+}
+
+func (st *store) dropOldest() {
+	st.bytes -= chunkOverhead + int64(cap(st.chunks[0].bytes))
+	st.chunks[0] = chunk{}
+	st.chunks = st.chunks[1:]
+	st.first++
+	st.open = max(st.open-1, -1)
+	st.next, st.moved = 0, 0
+}
+
+// all gives each entry, the oldest first. Its bytes are the store's; e is used for all of them.
+func (st *store) all(yield func(hash uint64, e *Entry) bool) {
+	var e Entry
+	for i := range st.chunks {
+		number, bytes := st.first+uint32(i), st.chunks[i].bytes
+		for offset := 0; offset < len(bytes); {
+			r := packed(bytes[offset:])
+			if p, ok := st.index[r.hash()]; ok && p == (place{number, uint32(offset)}) {
+				st.read(r, &e)
+				if !yield(r.hash(), &e) {
+					return
+				}
+			}
+			offset += r.size()
+		}
+	}
+}
+
+// keys are the hashes of all entries.
+func (st *store) keys() []uint64 { return slices.Collect(maps.Keys(st.index)) }
+
+// resize changes the limit. The entries that there is no room for any more are given to gone; the others get an index of their size.
+func (st *store) resize(limit int64, gone func(hash uint64, e *Entry)) {
+	if st.limit = limit; st.used() <= limit {
+		return
+	}
+	smaller := newStore(limit, st.slot)
+	smaller.evictions = st.evictions
+	var old Entry
+	for hash, e := range st.all {
+		if !smaller.fits(e) {
+			smaller.evictions++
+			gone(hash, e)
+			continue
+		}
+		smaller.add(hash, e)
+		if st.find(hash).is(markUsed) {
+			smaller.find(hash).use()
+		}
+		for hash, ok := smaller.evict(&old); ok; hash, ok = smaller.evict(&old) {
+			gone(hash, &old)
+		}
+	}
+	*st = smaller
+}
