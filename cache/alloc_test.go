@@ -67,7 +67,7 @@ func TestStaleHitAllocatesNothing(t *testing.T) {
 	}
 }
 
-// TestPutAllocates is left out with the race detector, with which slices.Grow allocates twice. It has the same names again and again, so that the maps don't grow.
+// It has the same names again and again, so that the maps don't grow.
 func TestPutAllocates(t *testing.T) {
 	w := newWorld(t)
 	for _, tt := range []struct {

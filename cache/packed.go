@@ -54,7 +54,7 @@ func appendPacked(dst []byte, hash uint64, e *Entry) []byte {
 	return append(append(dst, h[:]...), e.data...)
 }
 
-// read makes e the entry, but for its Asked. Its bytes are those of the record.
+// read makes e the entry, but for its Asked. Its bytes are r's.
 func (r packed) read(e *Entry) {
 	h := (*[packedLen]byte)(r)
 	le := binary.LittleEndian

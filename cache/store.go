@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// What an entry takes beside its record. Measured (Go 1.26, amd64) with 4 to 40 MiB full of small answers and up to
+// What an entry takes beside its packed bytes. Measured (Go 1.26, amd64) with 4 to 40 MiB full of small answers and up to
 // thirty changes an entry; TestMemoryStaysWithinItsBound checks that the heap grows by about these sums.
 const (
 	slotOverhead  = 40  // bytes: its place in the index, of 17 bytes, more than half of which may be empty
@@ -24,7 +24,7 @@ const (
 // to look at. When their bytes exceed the limit the oldest chunk goes, and with it those of its entries that nobody asked for
 // since they were put there; the others are put behind the newest. That is nearly the order of use, and a hit moves nothing.
 type store struct {
-	index  map[uint64]place // hash of a key → where its record is
+	index  map[uint64]place // hash of a key → where its entry is
 	asked  map[uint64]*Asked
 	chunks []chunk // the oldest first
 	first  uint32  // number of chunks[0]; the others are numbered on from there, round and round
@@ -40,14 +40,14 @@ type store struct {
 	evictions uint64
 }
 
-// place is the number of a chunk and where in it a record begins.
+// place is the number of a chunk and where in it an entry begins.
 type place struct{ chunk, offset uint32 }
 
-// chunk has records one behind the other. What has been written stays as long as anybody reads it: a removed record only
+// chunk has packed entries one behind the other. What has been written stays as long as anybody reads it: a removed entry only
 // leaves the index, and the bytes are never used again.
 type chunk struct {
 	bytes []byte // nil: nothing leads to it
-	live  int    // bytes of records that are in the index
+	live  int    // bytes of entries that are in the index
 }
 
 func newStore(limit, slot int64) store {
@@ -69,7 +69,7 @@ func allocated(n int) int {
 	return (n + page - 1) &^ (page - 1)
 }
 
-// beside is what an entry takes beside its record and its slot, in bytes.
+// beside is what an entry takes beside its packed bytes and its slot.
 func beside(e *Entry) (n int64) {
 	if _, ok := e.denied(); ok {
 		n += refOverhead
@@ -83,7 +83,7 @@ func beside(e *Entry) (n int64) {
 // fits reports whether there is room for e once all others are gone.
 func (st *store) fits(e *Entry) bool { return cost(e)+max(st.slots, 1)*st.slot <= st.limit }
 
-// find returns the record of the key with that hash, or nil.
+// find returns the entry of the key with that hash, or nil.
 func (st *store) find(hash uint64) packed {
 	p, ok := st.index[hash]
 	if !ok {
@@ -94,7 +94,7 @@ func (st *store) find(hash uint64) packed {
 
 func (st *store) chunk(number uint32) *chunk { return &st.chunks[number-st.first] }
 
-// read makes e the entry. Its bytes are the record's.
+// read makes e the packed entry. Its bytes are the store's.
 func (st *store) read(r packed, e *Entry) {
 	r.read(e)
 	if r.is(markAsked) {
@@ -136,7 +136,7 @@ func (st *store) add(hash uint64, e *Entry) {
 	st.slots = max(st.slots, int64(len(st.index)))
 }
 
-// enter lets the last record of a chunk be found.
+// enter lets the last entry of a chunk be found.
 func (st *store) enter(hash uint64, number uint32, offset int) {
 	c := st.chunk(number)
 	c.live += len(c.bytes) - offset
@@ -210,14 +210,14 @@ func (st *store) evict(e *Entry) (hash uint64, ok bool) {
 	return 0, false
 }
 
-// spares reports whether a record of the oldest chunk stays: one that was used, or any if there is much to be had from what is
+// spares reports whether an entry of the oldest chunk stays: one that was used, or any if there is much to be had from what is
 // not used any more. A quarter of the chunk is given up in any case, so that room for one entry is not made at the cost of
 // moving all others.
 func (st *store) spares(r packed) bool {
 	return st.moved+r.size() <= cap(st.chunks[0].bytes)*3/4 && (r.is(markUsed) || st.bytes-st.live > st.limit*3/8)
 }
 
-// move puts a record of the oldest chunk behind the newest.
+// move puts an entry of the oldest chunk behind the newest.
 func (st *store) move(r packed) {
 	size := r.size()
 	st.moved += size
