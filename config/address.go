@@ -5,8 +5,6 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 )
 
 // ParseListen reads an address to listen on: IP:port, or an IP alone for port 53. Port 0 is any free port.
@@ -37,10 +35,8 @@ func ParseAdmin(s string) (string, error) {
 			return "", errors.New("write the absolute path of a socket, such as unix:///run/notyet.sock")
 		case len(path) > mostPath:
 			return "", errors.New("write a shorter path: a socket's has at most 103 bytes")
-		case strings.ContainsFunc(path, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }):
-			return "", errors.New("write a path without control characters")
 		}
-		return s, nil
+		return s, printable(path)
 	}
 	addr := s
 	if port, found := strings.CutPrefix(s, "localhost:"); found {

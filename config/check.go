@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // Check reports the faults that show only when all values are known, one line each. Load has found those of a file;
@@ -39,14 +40,12 @@ func (c Config) faults(local []netip.Addr) []fault {
 	faults = append(faults, c.bootstrapFaults(local)...)
 	faults = append(faults, c.pinFaults()...)
 	faults = append(faults, c.watchFaults(local)...)
+	faults = append(faults, c.adminFaults()...)
 	return append(faults, c.Notify.faults()...)
 }
 
 func (c Config) watchFaults(local []netip.Addr) []fault {
-	const (
-		most        = 1000 // a label each in metrics
-		mostServers = 13   // as many as the root has, and as a delegation without EDNS has room for
-	)
+	const most = 1000 // a label each in metrics
 	if n := len(c.Watch); n > most {
 		return []fault{tooMany("watch", n, "watches", most)}
 	}
@@ -58,13 +57,31 @@ func (c Config) watchFaults(local []netip.Addr) []fault {
 			faults = append(faults, duplicate(key+".zone", watch.Zone))
 		}
 		zones[watch.Zone] = true
-		servers := make([]Upstream, len(watch.Authorities))
-		for j, addr := range watch.Authorities {
-			servers[j] = Upstream{Addr: addr}
-		}
-		faults = append(faults, c.serverFaults(key+".authorities", servers, mostServers, local)...)
+		faults = append(faults, c.authorityFaults(key+".authorities", watch.Authorities, local)...)
 	}
 	return faults
+}
+
+func (c Config) authorityFaults(key string, authorities []netip.AddrPort, local []netip.Addr) []fault {
+	const most = 13 // as many as the root has, and as a delegation without EDNS has room for
+	servers := make([]Upstream, len(authorities))
+	for i, addr := range authorities {
+		servers[i] = Upstream{Addr: addr}
+	}
+	return c.serverFaults(key, servers, most, local)
+}
+
+// adminFaults finds an admin API that other machines reach and that asks for no token: whoever reaches it could read and
+// change what clients are answered.
+func (c Config) adminFaults() []fault {
+	if c.Admin == "" || c.AdminTokenFile != "" || strings.HasPrefix(c.Admin, "unix://") || strings.HasPrefix(c.Admin, "localhost:") {
+		return nil
+	}
+	if addr, err := netip.ParseAddrPort(c.Admin); err == nil && addr.Addr().Unmap().IsLoopback() {
+		return nil
+	}
+	return []fault{{key: "admin", value: quote(c.Admin),
+		remedy: "write a token into a file and name it in admin_token_file: other machines reach this address; or write 127.0.0.1 in its place"}}
 }
 
 func (n Notify) faults() []fault {

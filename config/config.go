@@ -13,23 +13,25 @@ import (
 
 // Config is what an operator can choose. Its fields are those of the file; reference.yaml explains each.
 type Config struct {
-	Listen    []netip.AddrPort // each UDP and TCP, at least one; port 0 is any free port
-	Upstreams []Upstream       // in order of preference, 1 to 64
-	Policy    Policy
-	ReusePort bool             // share the listen addresses with other processes
-	Routes    []Route          // zones with upstreams of their own; the longest match wins
-	Bootstrap []netip.AddrPort // DNS servers that know the addresses of upstreams given by name; empty: those of /etc/resolv.conf
-	TLSCA     string           // file with the roots (PEM) that upstreams over TLS are checked against; empty: the system's
-	TLSPins   []Pin            // keys that upstreams over TLS must have
-	Cache     Cache
-	Watch     []Watch // names that may not exist yet; the longest match wins, at most 1,000
-	Notify    Notify
-	Allow     []Clients // who is answered; others are REFUSED
-	RateLimit int       // UDP packets a second that the clients of one prefix may send; zero is no limit
-	Admin     string    // IP:port, localhost:port or unix:///path; empty is off
-	Log       slog.Level
-	LogFormat LogFormat
-	QueryLog  QueryLog
+	Listen         []netip.AddrPort // each UDP and TCP, at least one; port 0 is any free port
+	Upstreams      []Upstream       // in order of preference, 1 to 64
+	Policy         Policy
+	ReusePort      bool             // share the listen addresses with other processes
+	Routes         []Route          // zones with upstreams of their own; the longest match wins
+	Bootstrap      []netip.AddrPort // DNS servers that know the addresses of upstreams given by name; empty: those of /etc/resolv.conf
+	TLSCA          string           // file with the roots (PEM) that upstreams over TLS are checked against; empty: the system's
+	TLSPins        []Pin            // keys that upstreams over TLS must have
+	Cache          Cache
+	Watch          []Watch // names that may not exist yet; the longest match wins, at most 1,000
+	Notify         Notify
+	Allow          []Clients // who is answered; others are REFUSED
+	RateLimit      int       // UDP packets a second that the clients of one prefix may send; zero is no limit
+	Admin          string    // IP:port, localhost:port or unix:///path; empty is off
+	AdminTokenFile string    // file with what every client of Admin has to know; empty: nothing, and Admin is of this machine alone
+	Log            slog.Level
+	LogFormat      LogFormat
+	QueryLog       QueryLog
+	State          string // directory that leases are kept in over a restart; empty is none
 }
 
 // Cache bounds what is kept, and for how long.

@@ -15,6 +15,7 @@ func TestDifferencesAreTheKeysOfTheFile(t *testing.T) {
 		{"cache: {memory: 4MiB}", "cache: {memory: 8MiB, max_ttl: 1h}\nnotify: {allow: [loopback]}", "[cache.memory cache.max_ttl notify.allow]"},
 		{"upstreams: [192.0.2.1, 192.0.2.2]", "upstreams: [192.0.2.2, 192.0.2.1]", "[upstreams]"},
 		{"routes: [{zone: a, upstreams: [192.0.2.1]}]", "routes: [{zone: a, upstreams: ['tcp://192.0.2.1']}]", "[routes]"},
+		{"", "state: /var/lib/notyet\nadmin_token_file: /etc/token", "[admin_token_file state]"},
 		{"watch: [{zone: a.example}]", "watch: [{zone: a.example, hold: 2s}]", "[watch]"},
 		{
 			"notify: {allow: [loopback], keys: [{name: k, secret: YQ==}]}",

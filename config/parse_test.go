@@ -65,9 +65,11 @@ notify:
 allow: [private, 192.0.2.0/24]
 rate_limit: 20
 admin: unix:///run/notyet.sock
+admin_token_file: /etc/notyet/token
 log: debug
 log_format: json
 query_log: denial
+state: /var/lib/notyet/
 `
 	want := config.Config{
 		Listen:    []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:53"), netip.MustParseAddrPort("[::1]:5353")},
@@ -107,12 +109,14 @@ query_log: denial
 				{Name: "other.example.", Algorithm: "hmac-sha512", Secret: "b3RoZXI="},
 			},
 		},
-		Allow:     []config.Clients{clients(t, "private"), clients(t, "192.0.2.0/24")},
-		RateLimit: 20,
-		Admin:     "unix:///run/notyet.sock",
-		Log:       slog.LevelDebug,
-		LogFormat: config.LogJSON,
-		QueryLog:  config.QueryLogDenial,
+		Allow:          []config.Clients{clients(t, "private"), clients(t, "192.0.2.0/24")},
+		RateLimit:      20,
+		Admin:          "unix:///run/notyet.sock",
+		Log:            slog.LevelDebug,
+		LogFormat:      config.LogJSON,
+		QueryLog:       config.QueryLogDenial,
+		AdminTokenFile: "/etc/notyet/token",
+		State:          "/var/lib/notyet",
 	}
 	got, err := config.Parse([]byte(file))
 	if err != nil || !reflect.DeepEqual(got, want) {
@@ -147,12 +151,15 @@ func TestFaultNamesLineKeyValueAndRemedy(t *testing.T) {
 		{"relative file", "cache:\n  snapshot: here", `line 2: cache.snapshot "here": write the absolute path of a file, or "" for none`},
 		{"directory", "tls_ca: /etc/", `line 1: tls_ca "/etc/": write the absolute path of a file, or "" for none`},
 		{"file with a newline", `tls_ca: "/a\nb"`, `line 1: tls_ca "/a\nb": write a path without control characters`},
+		{"relative directory", "state: here", `line 1: state "here": write the absolute path of a directory, or "" for none`},
+		{"directory with a newline", `state: "/a\nb"`, `line 1: state "/a\nb": write a path without control characters`},
+		{"admin for other machines", "log: info\nadmin: 0.0.0.0:8053", `line 2: admin "0.0.0.0:8053": write a token into a file and name it in admin_token_file: other machines reach this address; or write 127.0.0.1 in its place`},
 		{"rate limit", "rate_limit: -1", `line 1: rate_limit "-1": write a whole number of queries a second from 1 to 1000000, or 0 for no limit`},
 		{"rate limit too high", "rate_limit: 1000001", `line 1: rate_limit "1000001": write a whole number of queries a second from 1 to 1000000, or 0 for no limit`},
 		{"bootstrap by name", "bootstrap: [dns.example]", `line 1: bootstrap[0] "dns.example": write the IP address of a DNS server, such as 192.0.2.1 or "[2001:db8::1]:53"`},
 		{"pin of nothing", "tls_pins: [a]", `line 1: tls_pins[0] "a": write the name of an upstream, = and the SHA-256 of its key in base64, as curl's --pinnedpubkey takes it`},
 		{"short pin", "tls_pins: [a=YQ==]", `line 1: tls_pins[0] "a=YQ==": write the name of an upstream, = and the SHA-256 of its key in base64, as curl's --pinnedpubkey takes it`},
-		{"key of no language", "\"a\\nb\": 1", `line 1: "a\nb": unknown key: there are admin, allow, bootstrap, cache, listen, log, log_format, notify, policy, query_log, rate_limit, reuse_port, routes, tls_ca, tls_pins, upstreams, watch`},
+		{"key of no language", "\"a\\nb\": 1", `line 1: "a\nb": unknown key: there are admin, admin_token_file, allow, bootstrap, cache, listen, log, log_format, notify, policy, query_log, rate_limit, reuse_port, routes, state, tls_ca, tls_pins, upstreams, watch`},
 		{"key twice", "log: info\npolicy: random\nlog: debug", "line 3: log: remove it: already on line 1"},
 		{"key is a list", "? [a]\n: b", "line 1: write a plain word as key"},
 		{"merge key", "cache: &c {memory: 8MiB}\nroutes:\n- <<: *c\n  zone: a\n  upstreams: [192.0.2.1]", `line 3: routes[0]."<<": unknown key: there are upstreams, zone`},
@@ -309,7 +316,7 @@ line 8: notify.keys[3].name "k.example.": remove it: it is there twice`,
 
 func TestKeyOfALaterVersionIsUnknown(t *testing.T) {
 	t.Parallel()
-	if _, err := config.Parse([]byte("state: x")); err == nil || !strings.Contains(err.Error(), "unknown key: there are ") {
+	if _, err := config.Parse([]byte("plugins: x")); err == nil || !strings.Contains(err.Error(), "unknown key: there are ") {
 		t.Errorf("got %v, want an unknown key", err)
 	}
 }

@@ -82,6 +82,8 @@ func TestReferenceExamplesAreAccepted(t *testing.T) {
 		`allow: []`,
 		`admin: unix:///run/notyet.sock`,
 		`admin: ""`,
+		`{admin: "0.0.0.0:8053", admin_token_file: /etc/notyet/token}`,
+		`state: /var/lib/notyet`,
 	} {
 		if _, err := Parse([]byte(example)); err != nil {
 			t.Errorf("%s: %v", example, err)

@@ -89,10 +89,27 @@ func parseFile(s string) (string, error) {
 		return s, nil
 	case !filepath.IsAbs(s) || strings.HasSuffix(s, "/"):
 		return "", errors.New(`write the absolute path of a file, or "" for none`)
-	case strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }):
-		return "", errors.New("write a path without control characters")
 	}
-	return s, nil
+	return s, printable(s)
+}
+
+// parseDirectory takes the absolute path of a directory, or nothing.
+func parseDirectory(s string) (string, error) {
+	switch {
+	case s == "":
+		return s, nil
+	case !filepath.IsAbs(s):
+		return "", errors.New(`write the absolute path of a directory, or "" for none`)
+	}
+	return filepath.Clean(s), printable(s)
+}
+
+// printable refuses a path that a log could not show.
+func printable(path string) error {
+	if strings.ContainsFunc(path, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }) {
+		return errors.New("write a path without control characters")
+	}
+	return nil
 }
 
 // duration takes whole seconds, the unit of a TTL, or whole milliseconds.

@@ -32,12 +32,14 @@ type file struct {
 		Allow []string  `yaml:"allow"`
 		Keys  []fileKey `yaml:"keys"`
 	} `yaml:"notify"`
-	Allow     []string  `yaml:"allow"`
-	RateLimit int       `yaml:"rate_limit"`
-	Admin     string    `yaml:"admin"`
-	Log       string    `yaml:"log"`
-	LogFormat LogFormat `yaml:"log_format"`
-	QueryLog  QueryLog  `yaml:"query_log"`
+	Allow          []string  `yaml:"allow"`
+	RateLimit      int       `yaml:"rate_limit"`
+	Admin          string    `yaml:"admin"`
+	AdminTokenFile string    `yaml:"admin_token_file"`
+	Log            string    `yaml:"log"`
+	LogFormat      LogFormat `yaml:"log_format"`
+	QueryLog       QueryLog  `yaml:"query_log"`
+	State          string    `yaml:"state"`
 }
 
 type fileRoute struct {
@@ -88,19 +90,21 @@ func (c Config) withSecrets() []byte {
 // file is every key with the spelling of its value.
 func (c Config) file() file {
 	f := file{
-		Listen:    spell(c.Listen),
-		Upstreams: spell(c.Upstreams),
-		Policy:    c.Policy,
-		ReusePort: c.ReusePort,
-		Bootstrap: spell(c.Bootstrap),
-		TLSCA:     c.TLSCA,
-		TLSPins:   spell(c.TLSPins),
-		Allow:     spell(c.Allow),
-		RateLimit: c.RateLimit,
-		Admin:     c.Admin,
-		Log:       strings.ToLower(c.Log.String()),
-		LogFormat: c.LogFormat,
-		QueryLog:  c.QueryLog,
+		Listen:         spell(c.Listen),
+		Upstreams:      spell(c.Upstreams),
+		Policy:         c.Policy,
+		ReusePort:      c.ReusePort,
+		Bootstrap:      spell(c.Bootstrap),
+		TLSCA:          c.TLSCA,
+		TLSPins:        spell(c.TLSPins),
+		Allow:          spell(c.Allow),
+		RateLimit:      c.RateLimit,
+		Admin:          c.Admin,
+		AdminTokenFile: c.AdminTokenFile,
+		Log:            strings.ToLower(c.Log.String()),
+		LogFormat:      c.LogFormat,
+		QueryLog:       c.QueryLog,
+		State:          c.State,
 	}
 	f.Cache.Memory = spellSize(c.Cache.Memory)
 	f.Cache.MaxTTL = spellDuration(c.Cache.MaxTTL)

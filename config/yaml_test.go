@@ -57,9 +57,11 @@ allow:
   - private
 rate_limit: 0
 admin: 127.0.0.1:8053
+admin_token_file: ""
 log: info
 log_format: auto
 query_log: "off"
+state: ""
 `
 	if got := string(Default().YAML()); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
