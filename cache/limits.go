@@ -2,7 +2,6 @@ package cache
 
 import (
 	"maps"
-	"time"
 )
 
 // SetLimits replaces what the cache was made with, but for Refresh. What would not be kept for as long any more goes, and when
@@ -22,7 +21,9 @@ func (c *Cache) SetLimits(config Config) {
 		c.dropNegatives(func(e *Entry) bool { return e.Kind().Negative() && e.Lifetime() > config.MaxNegativeTTL })
 	}
 	if config.MaxTTL < old.MaxTTL {
-		c.dropLongPositives(config.MaxTTL)
+		for i := range c.shards {
+			c.shards[i].dropPositives(func(_ uint64, e *Entry) bool { return e.Lifetime() > config.MaxTTL })
+		}
 	}
 }
 
@@ -48,23 +49,5 @@ func (c *Cache) shrinkNames() {
 		maps.Copy(byName, s.byName)
 		s.byName = byName
 		s.mu.Unlock()
-	}
-}
-
-// dropLongPositives takes out the positive answers that live longer than limit.
-func (c *Cache) dropLongPositives(limit time.Duration) {
-	for i := range c.shards {
-		s := &c.shards[i]
-		s.mu.Lock()
-		keys := s.positive.keys()
-		s.mu.Unlock()
-		for _, key := range keys {
-			var e Entry
-			s.mu.Lock()
-			if s.positive.load(key, &e) && e.Lifetime() > limit {
-				s.positive.remove(key, &e)
-			}
-			s.mu.Unlock()
-		}
 	}
 }

@@ -76,6 +76,17 @@ func (r *Resolver) SetRoutes(all []Route) {
 	r.Probe()
 }
 
+// Routes are those that questions take now, the root's among them. They are not to be changed.
+func (r *Resolver) Routes() (all []Route) {
+	for _, route := range r.routes.Load().all {
+		all = append(all, *route)
+	}
+	return all
+}
+
+// RouteOf is the route that a name, in wire format and lower case, takes now. It is not to be changed.
+func (r *Resolver) RouteOf(qname []byte) Route { return *r.routes.Load().find(qname) }
+
 // Policy says which of several upstreams is asked first.
 type Policy int
 
