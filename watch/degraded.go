@@ -50,6 +50,9 @@ func (s *Set) tellChanged(w *Watch, zone string, why error) {
 		"zone", zone, "watch", w.name, "err", why, "remedy", remedy)
 }
 
+// privateView is why a watch is degraded whose authorities are not the ones that the upstream asks.
+const privateView = "private view: the upstream has a name that the zone's own servers have not"
+
 // becamePrivate takes note that the upstream had a name that the authorities have not.
 func (s *Set) becamePrivate(w *Watch, qname string) {
 	now := time.Now()
@@ -60,9 +63,8 @@ func (s *Set) becamePrivate(w *Watch, qname string) {
 	if was {
 		return
 	}
-	const why = "private view: the upstream has a name that the zone's own servers have not"
-	s.events.send(Event{Time: now, Kind: WentDegraded, Watch: w.name, Name: qname, Why: why})
-	s.config.Log.Warn("watch degraded: "+why, "qname", qname, "watch", w.name,
+	s.events.send(Event{Time: now, Kind: WentDegraded, Watch: w.name, Name: qname, Why: privateView})
+	s.config.Log.Warn("watch degraded: "+privateView, "qname", qname, "watch", w.name,
 		"remedy", "name the private zone's servers in the watch's authorities, or set verify: after")
 }
 

@@ -40,6 +40,14 @@ func (k *known) has(id uint64, now time.Time) bool {
 	return ok && now.Unix() < f.until
 }
 
+// peek is has without a trace.
+func (k *known) peek(id uint64, now time.Time) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	f, ok := k.lru.Peek(id)
+	return ok && now.Unix() < f.until
+}
+
 // upstreamHas notes a positive answer of the upstream. It reports whether the zone's own servers had shown it before,
 // when it was pending: the two see the same zone.
 func (k *known) upstreamHas(id uint64, now time.Time) (agreed bool) {

@@ -8,32 +8,66 @@ import (
 	"notyet/wire"
 )
 
+// Lease is a watch that ends by itself.
+type Lease struct {
+	Name string // any case, the final dot may be left out
+	Options
+	Until time.Time
+}
+
 // Lease puts a name and all below it under watch until a moment; a lease for the same name is replaced. Denials
 // of these names that are in the cache go. It returns ErrTooManyLeases when there are 10,000.
 func (s *Set) Lease(name string, options Options, until time.Time) error {
-	zone, err := wire.Name(name)
+	w, err := s.newLease(Lease{name, options, until})
 	if err != nil {
-		return fmt.Errorf("lease %q: %w", name, err)
+		return err
 	}
-	w := newWatch(zone, wire.String(zone), options, until, s.metrics.meter(leaseLabel))
 	s.mu.Lock()
 	if s.stopped {
 		s.mu.Unlock()
 		return fmt.Errorf("lease %q: stopping", name)
 	}
-	old := s.watchLocked(zone)
-	if (old == nil || old.until.IsZero()) && s.leases >= maxLeases {
+	byZone := s.copyLocked()
+	if old := byZone[string(w.zone)]; !old.isLease() && s.leases >= maxLeases {
 		s.mu.Unlock()
 		return fmt.Errorf("lease %q: %w", name, ErrTooManyLeases)
 	}
-	w.below = s.endLocked(old)
-	s.leases++
-	w.timer = time.AfterFunc(time.Until(until), func() { s.endLease(w) })
-	s.replaceLocked(zone, w)
+	s.beginLocked(byZone, w)
+	s.byZone.Store(&byZone)
 	s.mu.Unlock()
-	s.config.Cache.DropNegativesBelow(zone)
-	s.events.send(Event{Time: time.Now(), Kind: Began, Watch: w.name, Name: w.name})
+	s.config.Cache.DropNegativesBelow(w.zone)
+	s.tellLeases(Began, w)
 	return nil
+}
+
+// Restore puts leases from before a restart in force again, and returns how many. Left out are those that are over, that have a
+// bad name, that there is no place for, and those for whose name there is another by now.
+func (s *Set) Restore(leases []Lease) (restored int) {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return 0
+	}
+	byZone := s.copyLocked()
+	for _, l := range leases {
+		w, err := s.newLease(l)
+		if err != nil || w.ended(now) || byZone[string(w.zone)].isLease() || s.leases >= maxLeases {
+			continue
+		}
+		s.beginLocked(byZone, w)
+		restored++
+	}
+	s.byZone.Store(&byZone)
+	return restored
+}
+
+func (s *Set) newLease(l Lease) (*Watch, error) {
+	zone, err := wire.Name(l.Name)
+	if err != nil {
+		return nil, fmt.Errorf("lease %q: %w", l.Name, err)
+	}
+	return newWatch(zone, wire.String(zone), l.Options, l.Until, s.metrics.meter(leaseLabel)), nil
 }
 
 // EndLease ends the lease of a name. It returns false when there is none.
@@ -42,30 +76,76 @@ func (s *Set) EndLease(name string) bool {
 	if err != nil {
 		return false
 	}
-	s.mu.Lock()
-	w := s.watchLocked(zone)
-	s.mu.Unlock()
-	return w != nil && !w.until.IsZero() && s.endLease(w)
+	return s.endLeases(func(byZone map[string]*Watch) []*Watch {
+		if w := byZone[string(zone)]; w.isLease() {
+			return []*Watch{w}
+		}
+		return nil
+	})
 }
 
-// endLease puts what the lease replaced back. It returns false when the lease has been replaced or has ended.
-func (s *Set) endLease(w *Watch) bool {
+// leaseOver ends w, whose time is over, and all others whose time is: of many that end together each would else copy the map.
+func (s *Set) leaseOver(w *Watch) {
+	s.endLeases(func(byZone map[string]*Watch) (over []*Watch) {
+		if byZone[string(w.zone)] != w {
+			return nil // it has been replaced, or has ended with another
+		}
+		now := time.Now()
+		for _, other := range byZone {
+			if other == w || other.ended(now) {
+				over = append(over, other)
+			}
+		}
+		return over
+	})
+}
+
+// endLeases ends the leases that which chooses, and puts what they stood before back. It returns false when it chooses none.
+func (s *Set) endLeases(which func(byZone map[string]*Watch) []*Watch) bool {
 	s.mu.Lock()
-	if s.stopped || s.watchLocked(w.zone) != w {
+	over := which(*s.byZone.Load())
+	if s.stopped || len(over) == 0 {
 		s.mu.Unlock()
 		return false
 	}
-	s.replaceLocked(w.zone, s.endLocked(w))
+	byZone := s.copyLocked()
+	for _, w := range over {
+		if below := s.endLocked(w); below != nil {
+			byZone[string(w.zone)] = below
+		} else {
+			delete(byZone, string(w.zone))
+		}
+	}
+	s.byZone.Store(&byZone)
 	s.mu.Unlock()
-	s.events.send(Event{Time: time.Now(), Kind: Ended, Watch: w.name, Name: w.name})
+	s.tellLeases(Ended, over...)
 	return true
 }
 
-func (s *Set) watchLocked(zone []byte) *Watch { return (*s.byZone.Load())[string(zone)] }
+func (s *Set) tellLeases(kind Kind, leases ...*Watch) {
+	now := time.Now()
+	for _, w := range leases {
+		s.events.send(Event{Time: now, Kind: kind, Watch: w.name, Name: w.name})
+	}
+	if s.config.LeasesChanged != nil {
+		s.config.LeasesChanged()
+	}
+}
+
+// copyLocked is a copy of the map behind byZone, which is replaced and never changed.
+func (s *Set) copyLocked() map[string]*Watch { return maps.Clone(*s.byZone.Load()) }
+
+// beginLocked starts a lease, in the place of what there is for its zone.
+func (s *Set) beginLocked(byZone map[string]*Watch, w *Watch) {
+	w.below = s.endLocked(byZone[string(w.zone)])
+	s.leases++
+	w.timer = time.AfterFunc(time.Until(w.until), func() { s.leaseOver(w) })
+	byZone[string(w.zone)] = w
+}
 
 // endLocked stops a lease, if w is one, and returns the configuration's watch of its zone, or nil.
 func (s *Set) endLocked(w *Watch) *Watch {
-	if w == nil || w.until.IsZero() {
+	if !w.isLease() {
 		return w
 	}
 	w.timer.Stop()
@@ -73,12 +153,5 @@ func (s *Set) endLocked(w *Watch) *Watch {
 	return w.below
 }
 
-func (s *Set) replaceLocked(zone []byte, w *Watch) {
-	byZone := maps.Clone(*s.byZone.Load())
-	if w == nil {
-		delete(byZone, string(zone))
-	} else {
-		byZone[string(zone)] = w
-	}
-	s.byZone.Store(&byZone)
-}
+// isLease reports whether it ends by itself; nil does not.
+func (w *Watch) isLease() bool { return w != nil && !w.until.IsZero() }

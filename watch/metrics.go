@@ -111,7 +111,7 @@ func (b bounds) Collect(ch chan<- prometheus.Metric) {
 	degraded := make(map[string]int) // label → whether
 	leases := 0
 	for _, w := range *b.set.byZone.Load() {
-		if !w.until.IsZero() {
+		if w.isLease() {
 			leases++
 		}
 		degraded[w.meter.label] |= 0

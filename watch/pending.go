@@ -207,16 +207,25 @@ func (p *pending) scheduleLocked(now time.Time) {
 		return // or it is set when that has ended
 	}
 	next := p.set.config.Cache.LastAsked(p.asked).Add(forgetAfter)
+	if ask := p.nextLocked(); !ask.IsZero() && ask.Before(next) {
+		next = ask
+	}
+	if p.woken {
+		next = now
+	}
+	p.timer.Reset(max(next.Sub(now), 0))
+}
+
+// nextLocked is when the authorities are to be asked for another reason than that a client asks or that the name was woken;
+// zero: never.
+func (p *pending) nextLocked() (next time.Time) {
 	sooner := func(t time.Time) {
-		if t.Before(next) {
+		if next.IsZero() || t.Before(next) {
 			next = t
 		}
 	}
 	if p.polled && !p.gaveUp {
 		sooner(p.at.Add(p.interval))
-	}
-	if p.woken {
-		sooner(now)
 	}
 	if !p.notified.IsZero() {
 		sooner(p.notified.Add(bursts[p.burst]))
@@ -225,5 +234,5 @@ func (p *pending) scheduleLocked(now time.Time) {
 		sooner(p.holdUntil)
 		sooner(p.at.Add(holdInterval))
 	}
-	p.timer.Reset(max(next.Sub(now), 0))
+	return next
 }

@@ -74,7 +74,7 @@ func (p *pending) dueLocked(now time.Time) (how string) {
 	switch {
 	case p.gone || s.stopped || p.underWay != nil:
 		return ""
-	case len(p.waiting) == 0 && now.Sub(last) >= forgetAfter:
+	case len(p.waiting) == 0 && (now.Sub(last) >= forgetAfter || s.Find(p.key.Name) != p.watch): // or a lease began or ended
 		s.pending.Remove(p.question())
 		return ""
 	}

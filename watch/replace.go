@@ -57,7 +57,7 @@ func (s *Set) reconcileLocked(zones []Zone, names [][]byte) (changed, gone []*Wa
 		if was := w.configured(); was != nil && next[zone] == nil {
 			gone = append(gone, was)
 		}
-		if !w.until.IsZero() {
+		if w.isLease() {
 			w.below, next[zone] = next[zone], w
 		}
 	}
@@ -67,7 +67,7 @@ func (s *Set) reconcileLocked(zones []Zone, names [][]byte) (changed, gone []*Wa
 
 // configured is the configuration's watch where w stands; nil: there is none.
 func (w *Watch) configured() *Watch {
-	if w == nil || w.until.IsZero() {
+	if !w.isLease() {
 		return w
 	}
 	return w.below

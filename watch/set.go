@@ -39,7 +39,9 @@ type Config struct {
 	// until done returns, or nil and the reason as wire.AppendEDE makes it.
 	Forward func(k cache.Key, done func(reply *wire.Reply, ede []byte))
 	Notify  Notify
-	Log     *slog.Logger
+	// LeasesChanged is called when leases have begun or ended, but by Restore. It must not block. nil: nobody cares.
+	LeasesChanged func()
+	Log           *slog.Logger
 }
 
 // Set is all watches, and what is pending under them. It is safe for concurrent use.
@@ -57,6 +59,7 @@ type Set struct {
 	mu      sync.Mutex // guards all below, the map behind byZone while it is replaced, and the pending names' fields
 	pending *simplelru.LRU[question, *pending]
 	leases  int
+	rescued uint64 // ever
 	stopped bool
 	// holdsNone says that no client may be held: the end is near.
 	holdsNone bool
@@ -121,7 +124,7 @@ func (s *Set) Find(qname []byte) *Watch {
 		return nil
 	}
 	for n := qname; len(n) > 1; n = wire.Parent(n) {
-		if w := byZone[string(n)]; w != nil && (w.until.IsZero() || !w.ended(time.Now())) {
+		if w := byZone[string(n)]; w != nil && (!w.isLease() || !w.ended(time.Now())) {
 			return w
 		}
 	}

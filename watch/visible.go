@@ -24,6 +24,9 @@ func (s *Set) tellVisible(p *pending, f finding, how string, now time.Time) {
 		return
 	}
 	w.meter.rescue(how)
+	s.mu.Lock()
+	s.rescued++
+	s.mu.Unlock()
 	event.Kind = Rescued
 	s.events.send(event)
 	s.config.Log.Info("rescued",
