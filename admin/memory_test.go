@@ -16,7 +16,12 @@ type memoryListener struct {
 // startInMemory is start with such a listener.
 func startInMemory(t *testing.T) (*running, *memoryListener) {
 	t.Helper()
-	s, err := New(t.Context(), config("127.0.0.1:0"))
+	return startInMemoryWith(t, config("127.0.0.1:0"))
+}
+
+func startInMemoryWith(t *testing.T, c Config) (*running, *memoryListener) {
+	t.Helper()
+	s, err := New(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
