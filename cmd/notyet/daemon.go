@@ -29,6 +29,9 @@ import (
 // readyAnyway is how long readiness waits for an upstream's first answer.
 const readyAnyway = 5 * time.Second
 
+// eventBacklog is how many events may wait to be published: a burst of them.
+const eventBacklog = 1024
+
 // daemon is the running program: the parts, wired. Arrows point down, see the packages.
 type daemon struct {
 	log       *slog.Logger
@@ -45,6 +48,7 @@ type daemon struct {
 	resolver  *resolver.Resolver
 	server    *server.Server
 	snapshot  *snapshot     // nil when off
+	state     *state        // nil when off
 	admin     *admin.Server // nil when off
 	reloader
 }
@@ -110,6 +114,7 @@ func (d *daemon) open(ctx context.Context, cfg config.Config) (err error) {
 	if err := d.watches(cfg, d.answers); err != nil {
 		return err
 	}
+	d.state = newState(cfg, d.watching, d.log)
 	d.resolver = resolver.New(resolver.Config{Cache: d.answers, Routes: d.routes, Watches: d.watching, Log: d.log})
 	host, _ := os.Hostname() // without one, id.server is REFUSED
 	d.server, err = server.New(ctx, server.Config{
@@ -121,18 +126,30 @@ func (d *daemon) open(ctx context.Context, cfg config.Config) (err error) {
 	if err != nil || cfg.Admin == "" {
 		return err
 	}
+	return d.openAdmin(ctx, cfg, start)
+}
 
+// openAdmin makes what shows the other parts.
+func (d *daemon) openAdmin(ctx context.Context, cfg config.Config, start time.Time) error {
+	token, err := readToken(cfg.AdminTokenFile, d.log)
+	if err != nil {
+		return err
+	}
 	registry := prometheus.NewRegistry()
 	for _, part := range [][]prometheus.Collector{
-		d.server.Metrics(), d.resolver.Metrics(), d.watching.Metrics(), d.answers.Metrics(), d.snapshot.metrics(), d.metrics.Collectors(), d.reloads.all,
+		d.server.Metrics(), d.resolver.Metrics(), d.watching.Metrics(), d.answers.Metrics(), d.snapshot.metrics(), d.state.metrics(), d.metrics.Collectors(), d.reloads.all,
 		{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})},
 	} {
 		registry.MustRegister(part...)
 	}
 	d.admin, err = admin.New(ctx, admin.Config{
-		Address: cfg.Admin, Metrics: registry, Log: d.log,
+		Address: cfg.Admin, Token: token, Metrics: registry, Log: d.log,
 		Ready: func() error { return d.ready(ctx, start) },
+		API:   &api{daemon: d, config: cfg, started: start},
 	})
+	if err == nil {
+		registry.MustRegister(d.admin.Metrics()...)
+	}
 	return err
 }
 
@@ -197,6 +214,9 @@ func (d *daemon) run(ctx context.Context) error {
 	parts.Go(func() { d.group.Run(below) })
 	parts.Go(func() { d.deadlines.Run(below) })
 	if d.admin != nil {
+		events := d.watching.Subscribe(eventBacklog)
+		defer events.Close()
+		parts.Go(func() { publish(events, d.admin) })
 		parts.Go(func() {
 			if err := d.admin.Run(below); err != nil {
 				d.log.Error("admin stopped", "err", err)
@@ -206,6 +226,7 @@ func (d *daemon) run(ctx context.Context) error {
 	d.announce()
 	d.resolver.Probe()
 	endSnapshot := d.snapshot.begin()
+	endState := d.state.begin()
 	reloading, stopReloading := context.WithCancel(ctx)
 	var reload sync.WaitGroup
 	reload.Go(func() { d.follow(reloading) })
@@ -213,6 +234,7 @@ func (d *daemon) run(ctx context.Context) error {
 	stopReloading()
 	reload.Wait()
 	endSnapshot()
+	endState()
 	d.log.Info("stopped")
 	return err
 }

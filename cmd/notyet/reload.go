@@ -137,8 +137,9 @@ func (d *daemon) read() (wanted, next config.Config, system config.Resolv, err e
 
 // sinceStart gives a configuration the values of the one that runs in all that takes effect only at the start.
 func sinceStart(next, running config.Config) config.Config {
-	next.Listen, next.ReusePort, next.Admin, next.LogFormat = running.Listen, running.ReusePort, running.Admin, running.LogFormat
-	next.Cache.Snapshot = running.Cache.Snapshot
+	next.Listen, next.ReusePort, next.LogFormat = running.Listen, running.ReusePort, running.LogFormat
+	next.Admin, next.AdminTokenFile = running.Admin, running.AdminTokenFile
+	next.Cache.Snapshot, next.State = running.Cache.Snapshot, running.State
 	return next
 }
 

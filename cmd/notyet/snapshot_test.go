@@ -269,7 +269,7 @@ func TestWhatAKilledProcessLeftBehindIsTakenAway(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	k.tidy()
+	k.tidyUp()
 	k.wantTold(t)
 	wantFiles(t, dir, "cache.456.tmp", "cache.8.old", "cache.bad", "cache.tmp", "caches.7.tmp")
 }

@@ -31,7 +31,7 @@ func (d *daemon) watches(cfg config.Config, answers *cache.Cache) (err error) {
 		Changed: func(zone string, why error) { d.watching.Changed(zone, why) },
 	})
 	d.watching, err = watch.New(watch.Config{
-		Watches: zones(cfg), Cache: answers, Ask: d.finder.Ask, Notify: notify(cfg), Log: d.log,
+		Watches: zones(cfg), Cache: answers, Ask: d.finder.Ask, Notify: notify(cfg), LeasesChanged: func() { d.state.changed() }, Log: d.log,
 		Forward: func(k cache.Key, done func(*wire.Reply, []byte)) {
 			d.resolver.Forward(k, true, func(o resolver.Outcome) { done(o.Reply, o.EDE) })
 		},
@@ -42,13 +42,18 @@ func (d *daemon) watches(cfg config.Config, answers *cache.Cache) (err error) {
 // zones are the watches of the configuration.
 func zones(cfg config.Config) (all []watch.Zone) {
 	for _, w := range cfg.Watch {
-		all = append(all, watch.Zone{Name: w.Zone, Options: watch.Options{
-			NegativeTTL: w.NegativeTTL, NODATATTL: w.NODATATTL, Verify: verifies[w.Verify],
-			UpstreamAfter: w.UpstreamAfter, Hold: w.Hold, Poll: w.Poll, GiveUp: w.GiveUp,
-			QueriesPerSecond: w.QueriesPerSecond, Authorities: slices.Clone(w.Authorities),
-		}})
+		all = append(all, watch.Zone{Name: w.Zone, Options: options(w)})
 	}
 	return all
+}
+
+// options are those of a watch, but for its name.
+func options(w config.Watch) watch.Options {
+	return watch.Options{
+		NegativeTTL: w.NegativeTTL, NODATATTL: w.NODATATTL, Verify: verifies[w.Verify],
+		UpstreamAfter: w.UpstreamAfter, Hold: w.Hold, Poll: w.Poll, GiveUp: w.GiveUp,
+		QueriesPerSecond: w.QueriesPerSecond, Authorities: slices.Clone(w.Authorities),
+	}
 }
 
 // notify is who may notify by the configuration.

@@ -1,0 +1,212 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"notyet/admin"
+	"notyet/config"
+	"notyet/resolver"
+	"notyet/watch"
+	"notyet/wire"
+)
+
+// api is the daemon as the admin API shows it. It uses nothing of it that a reload changes.
+type api struct {
+	*daemon
+	config  config.Config // of the start
+	started time.Time
+}
+
+func (a *api) Status() admin.Status {
+	count, stats := a.watching.Count(), a.answers.Stats()
+	status := admin.Status{
+		Version: version(), Started: a.started.UTC(), Uptime: rounded(time.Since(a.started)),
+		Watches: count.Watches, Leases: count.Leases, Pending: count.Pending, Rescued: count.Rescued,
+		Cache: admin.CacheStats{
+			Positive: admin.CacheBudget(stats.Positive), Negative: admin.CacheBudget(stats.Negative), Hits: stats.Hits, Misses: stats.Misses,
+		},
+		Listen: []string{}, Upstreams: []admin.Upstream{},
+	}
+	for _, addr := range a.server.Addrs() {
+		status.Listen = append(status.Listen, addr.String())
+	}
+	for _, route := range a.resolver.Routes() {
+		status.Upstreams = append(status.Upstreams, upstreamsOf(route)...)
+	}
+	return status
+}
+
+func upstreamsOf(route resolver.Route) []admin.Upstream {
+	all := []admin.Upstream{}
+	for _, up := range route.Upstreams {
+		all = append(all, admin.Upstream{Zone: wire.String(route.Zone), Address: up.String(), Up: !up.Health().Down()})
+	}
+	return all
+}
+
+func (a *api) Watches() []admin.Watch {
+	var all []admin.Watch
+	for _, w := range a.watching.List() {
+		all = append(all, watchOf(w))
+	}
+	return all
+}
+
+func (a *api) AddWatch(lease []byte) (admin.Watch, error) {
+	l, err := a.config.ParseLease(lease)
+	if err != nil {
+		return admin.Watch{}, admin.Refusal{Status: http.StatusUnprocessableEntity, Detail: strings.ReplaceAll(err.Error(), "\n", "; ")}
+	}
+	added := watch.Info{Name: l.Zone, Options: options(l.Watch), Until: time.Now().Add(l.For)}
+	switch err := a.watching.Lease(added.Name, added.Options, added.Until); {
+	case errors.Is(err, watch.ErrTooManyLeases):
+		return admin.Watch{}, admin.Refusal{Status: http.StatusInsufficientStorage,
+			Detail: err.Error() + ": end one with DELETE /api/v1/watches/NAME, or wait until one ends"}
+	case err != nil:
+		return admin.Watch{}, admin.Refusal{Status: http.StatusServiceUnavailable, Detail: err.Error()}
+	}
+	return watchOf(added), nil
+}
+
+func (a *api) RemoveWatch(name string) error {
+	zone, err := parseName(name)
+	if err != nil {
+		return err
+	}
+	if a.watching.EndLease(name) {
+		return nil
+	}
+	if w, ok := a.watching.Covering(zone); ok && w.Name == wire.String(zone) {
+		return admin.Refusal{Status: http.StatusConflict,
+			Detail: fmt.Sprintf("watch %q is of the configuration: take it out there", w.Name)}
+	}
+	return admin.Refusal{Status: http.StatusNotFound,
+		Detail: fmt.Sprintf("watch %q: there is none of that name; GET /api/v1/watches lists them", name)}
+}
+
+func (a *api) Pending() []admin.Pending {
+	var all []admin.Pending
+	for _, p := range a.watching.Pending() {
+		all = append(all, pendingOf(p))
+	}
+	return all
+}
+
+func (a *api) Explain(qname, qtype string) (admin.Explanation, error) {
+	name, err := parseName(qname)
+	if err != nil {
+		return admin.Explanation{}, err
+	}
+	t, err := parseType(qtype)
+	if err != nil {
+		return admin.Explanation{}, err
+	}
+	e := admin.Explanation{
+		Name: wire.String(name), Type: dns.Type(t).String(), Known: a.watching.Knows(name, t),
+		Cached: a.cached(name, t), Upstreams: upstreamsOf(a.resolver.RouteOf(name)),
+	}
+	if w, ok := a.watching.Covering(name); ok {
+		covering := watchOf(w)
+		e.Watch = &covering
+	}
+	if p, ok := a.watching.PendingFor(name, t); ok {
+		pending := pendingOf(p)
+		e.Pending = &pending
+	}
+	return e, nil
+}
+
+// parseName reads a name as a zone file has it, with escapes, into wire format in lower case.
+func parseName(s string) ([]byte, error) {
+	name, err := wire.Name(s)
+	if err != nil || s == "" {
+		return nil, admin.Refusal{Status: http.StatusBadRequest,
+			Detail: fmt.Sprintf("name %q: write a name such as www.example.com", s)}
+	}
+	return name, nil
+}
+
+// parseType reads a type as a zone file has it, TYPE65 included, in any case; without one it is A.
+func parseType(s string) (uint16, error) {
+	if s == "" {
+		return dns.TypeA, nil
+	}
+	if t, ok := dns.StringToType[strings.ToUpper(s)]; ok {
+		return t, nil
+	}
+	var t uint16
+	if n, err := fmt.Sscanf(strings.ToUpper(s)+" ", "TYPE%d ", &t); n == 1 && err == nil {
+		return t, nil
+	}
+	return 0, admin.Refusal{Status: http.StatusBadRequest, Detail: fmt.Sprintf("type %q: write a type such as A, AAAA, TXT or TYPE65", s)}
+}
+
+var verifyWords = map[watch.Verify]config.Verify{
+	watch.Before: config.VerifyBefore, watch.After: config.VerifyAfter, watch.Off: config.VerifyOff,
+}
+
+func watchOf(w watch.Info) admin.Watch {
+	shown := admin.Watch{
+		Name: w.Name, Lease: !w.Until.IsZero(), Pending: w.Pending, Degraded: w.Degraded,
+		NegativeTTL: admin.Duration(w.NegativeTTL), NODATATTL: admin.Duration(w.NODATATTL), Verify: string(verifyWords[w.Verify]),
+		UpstreamAfter: admin.Duration(w.UpstreamAfter), Hold: admin.Duration(w.Hold), Poll: admin.Duration(w.Poll),
+		GiveUp: admin.Duration(w.GiveUp), QueriesPerSecond: w.QueriesPerSecond, Authorities: []string{},
+		Until: moment(w.Until),
+	}
+	for _, addr := range w.Authorities {
+		shown.Authorities = append(shown.Authorities, addr.String())
+	}
+	return shown
+}
+
+func pendingOf(p watch.Waiting) admin.Pending {
+	return admin.Pending{
+		Name: p.Name, Type: dns.Type(p.Type).String(), Watch: p.Watch, Since: p.Since.UTC(), Asked: p.Asked.UTC(), Next: moment(p.Next),
+		Have: append([]string{}, p.Have...), Lack: append([]string{}, p.Lack...), Silent: append([]string{}, p.Silent...),
+	}
+}
+
+// moment is nil for the zero time.
+func moment(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
+
+// rounded is a duration as people are told it.
+func rounded(d time.Duration) admin.Duration { return admin.Duration(d.Round(time.Millisecond)) }
+
+// publish hands what happens under watch to the clients of the admin API, until the subscription is closed.
+func publish(sub *watch.Subscription, to *admin.Server) {
+	for e := range sub.C {
+		to.Publish(eventOf(e))
+	}
+}
+
+func eventOf(e watch.Event) admin.Event {
+	shown := admin.Event{
+		Time: e.Time.UTC(), Kind: strings.ReplaceAll(string(e.Kind), " ", "-"), Watch: e.Watch, Name: e.Name,
+		How: e.How, Why: e.Why, Lost: e.Lost,
+	}
+	if e.Type != 0 {
+		shown.Type = dns.Type(e.Type).String()
+	}
+	if slices.Contains([]watch.Kind{watch.Visible, watch.Rescued, watch.GaveUp}, e.Kind) {
+		took := rounded(e.Took)
+		shown.Took = &took
+	}
+	if e.Kind == watch.Rescued {
+		avoided := rounded(e.Avoided)
+		shown.Avoided = &avoided
+	}
+	return shown
+}
