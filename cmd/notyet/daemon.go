@@ -209,6 +209,7 @@ func (d *daemon) run(ctx context.Context) error {
 	}()
 	release := context.AfterFunc(ctx, d.watching.ReleaseHeld)
 	defer release()
+	endState := d.state.begin() // before anybody asks what is leased
 	parts.Go(func() { d.watching.Run(below) })
 	parts.Go(func() { d.finder.Run(below) })
 	parts.Go(func() { d.group.Run(below) })
@@ -226,7 +227,6 @@ func (d *daemon) run(ctx context.Context) error {
 	d.announce()
 	d.resolver.Probe()
 	endSnapshot := d.snapshot.begin()
-	endState := d.state.begin()
 	reloading, stopReloading := context.WithCancel(ctx)
 	var reload sync.WaitGroup
 	reload.Go(func() { d.follow(reloading) })

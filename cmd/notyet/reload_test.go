@@ -262,11 +262,11 @@ func TestWhatNeedsARestartIsToldAndTheRestTakesEffect(t *testing.T) {
 	good := fmt.Sprintf("upstreams: [%q]\n", upstreamOf(t, addressOf).addr)
 	noFlags := func(s *settings) { s.listen, s.admin = nil, nil }
 	r := startReloading(t, good+"listen: ['127.0.0.1:0']\nadmin: 127.0.0.1:0", "", noFlags)
-	changed := r.becomes(t, good+"listen: [192.0.2.1]\nadmin: ''\nlog_format: text\nreuse_port: true\nallow: []")
-	if want := "listen, reuse_port, allow, admin, log_format"; changed != want {
+	changed := r.becomes(t, good+"listen: [192.0.2.1]\nadmin: 0.0.0.0:8053\nadmin_token_file: /token\nstate: /state\nlog_format: text\nreuse_port: true\nallow: []")
+	if want := "listen, reuse_port, allow, admin, admin_token_file, log_format, state"; changed != want {
 		t.Errorf("got %q told as changed, want %s", changed, want)
 	}
-	for _, want := range []string{"listen", "reuse_port", "admin", "log_format"} {
+	for _, want := range []string{"listen", "reuse_port", "admin", "admin_token_file", "log_format", "state"} {
 		if got := r.line(t, "changed, and takes effect only after a restart")["key"]; got != want {
 			t.Errorf("got %s told, want %s", got, want)
 		}
@@ -275,8 +275,8 @@ func TestWhatNeedsARestartIsToldAndTheRestTakesEffect(t *testing.T) {
 		t.Errorf("got %s at the old address, want REFUSED as the new file has it", wire.RcodeName(m.Rcode))
 	}
 	r.becomes(t, good+"listen: ['127.0.0.1:0']\nadmin: 127.0.0.1:0")
-	if got := strings.Count(r.stderr.String(), "only after a restart"); got != 4 {
-		t.Errorf("got %d keys told, want 4: all is as it was", got)
+	if got := strings.Count(r.stderr.String(), "only after a restart"); got != 6 {
+		t.Errorf("got %d keys told, want 6: all is as it was", got)
 	}
 }
 
