@@ -64,16 +64,22 @@ func (k *kept) has(t *testing.T, qname string) bool {
 	return k.cache.Get(new(cache.Entry), k.key(t, qname), time.Now())
 }
 
-// wantTold checks that what is told since the last call has lines with these words, and no others.
+// wantTold is wantTold of the snapshot's file.
 func (k *kept) wantTold(t *testing.T, words ...string) {
 	t.Helper()
+	wantTold(t, k.told, k.path, words...)
+}
+
+// wantTold checks that what is told since the last call has lines with a file and with these words, and no others.
+func wantTold(t *testing.T, told *output, path string, words ...string) {
+	t.Helper()
 	var lines []string
-	for range len(k.told.lines) {
-		lines = append(lines, <-k.told.lines)
+	for range len(told.lines) {
+		lines = append(lines, <-told.lines)
 	}
 	ok := len(lines) == len(words)
 	for i := range min(len(lines), len(words)) {
-		ok = ok && strings.Contains(lines[i], words[i]) && strings.Contains(lines[i], "file="+k.path)
+		ok = ok && strings.Contains(lines[i], words[i]) && strings.Contains(lines[i], "file="+path)
 	}
 	if !ok {
 		t.Errorf("got log %q, want lines with the file and %q", lines, words)

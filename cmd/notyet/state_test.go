@@ -64,20 +64,10 @@ func (k *keptState) leases() string {
 	return strings.Join(names, " ")
 }
 
-// wantTold checks that what is told since the last call has lines with these words, and no others.
+// wantTold is wantTold of the file of leases.
 func (k *keptState) wantTold(t *testing.T, words ...string) {
 	t.Helper()
-	var lines []string
-	for range len(k.told.lines) {
-		lines = append(lines, <-k.told.lines)
-	}
-	ok := len(lines) == len(words)
-	for i := range min(len(lines), len(words)) {
-		ok = ok && strings.Contains(lines[i], words[i]) && strings.Contains(lines[i], "file="+k.path)
-	}
-	if !ok {
-		t.Errorf("got log %q, want lines with the file and %q", lines, words)
-	}
+	wantTold(t, k.told, k.path, words...)
 }
 
 // restored are the leases that another process would begin with.
