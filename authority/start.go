@@ -99,3 +99,10 @@ func parent(qname string) string {
 
 // below reports whether the name is in the domain and not its apex.
 func below(qname, domain string) bool { return qname != domain && dns.IsSubDomain(domain, qname) }
+
+// Start is the name that discovery begins at when nothing is known: of it and of the names of name servers the upstream is
+// asked, and of what is above if it has no such zone. With Servers nothing is asked there.
+func (r *Request) Start() string {
+	o, _ := r.origin()
+	return o.qname
+}

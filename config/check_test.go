@@ -86,7 +86,7 @@ func TestCheckReadsWatches(t *testing.T) {
 	c.Listen = parseAll(t, "0.0.0.0:53", ParseListen)
 	watch := func(zone, authorities string) Watch {
 		w := DefaultWatch(zone)
-		w.Authorities = parseAll(t, authorities, parseAuthority)
+		w.Authorities = parseAll(t, authorities, ParseAuthority)
 		return w
 	}
 	c.Watch = []Watch{

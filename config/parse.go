@@ -64,7 +64,7 @@ func watchKeys(w *Watch) mapping {
 		"poll":               scalar(&w.Poll, parsePoll),
 		"give_up":            scalar(&w.GiveUp, duration(time.Second, 24*time.Hour, time.Second)),
 		"queries_per_second": scalar(&w.QueriesPerSecond, parseQueriesPerSecond),
-		"authorities":        list(&w.Authorities, parseAuthority),
+		"authorities":        list(&w.Authorities, ParseAuthority),
 	}
 }
 

@@ -206,7 +206,7 @@ line 6: upstreams[2] "192.0.2.1:53": remove it: it is there twice`,
 			"listen: [nowhere, nowhere]\nroutes:\n- {zone: a..b, upstreams: no}\n- {zone: '', upstreams: [system]}",
 			`line 1: listen[0] "nowhere": write an IP address and a port, such as 127.0.0.1:53 or "[::1]:53"
 line 1: listen[1] "nowhere": write an IP address and a port, such as 127.0.0.1:53 or "[::1]:53"
-line 3: routes[0].zone "a..b": write a name such as cluster.local: a label is empty
+line 3: routes[0].zone "a..b": write a name such as www.example.com: a label is empty
 line 3: routes[0].upstreams "no": write a list: [a, b]
 line 4: routes[1].zone "": write a name such as cluster.local, or . for every name`,
 		},

@@ -106,8 +106,8 @@ func isPublicSuffix(zone string) bool {
 	return icann && len(suffix) >= len(zone)
 }
 
-// parseAuthority reads IP or IP:port.
-func parseAuthority(s string) (netip.AddrPort, error) {
+// ParseAuthority reads the address of a name server: IP or IP:port. The error says what to write instead.
+func ParseAuthority(s string) (netip.AddrPort, error) {
 	addr, ok := parseAddrPort(s)
 	if !ok {
 		return netip.AddrPort{}, errors.New(`write the IP address of a server, such as 192.0.2.1, 192.0.2.1:5353 or "[2001:db8::1]:53"`)

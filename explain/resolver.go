@@ -1,0 +1,137 @@
+package explain
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"notyet/config"
+	"notyet/socket"
+	"notyet/upstream"
+	"notyet/wire"
+)
+
+const (
+	// attempt is how long one question to a resolver may take, unless its context allows less.
+	attempt = 2 * time.Second
+	// stagger is how long a resolver is waited for before the next one is asked too.
+	stagger = 300 * time.Millisecond
+	// rounds is how often each resolver is asked: a packet may be lost.
+	rounds = 2
+)
+
+// Resolver is one that this machine uses, or that was named in its place. It is safe for concurrent use.
+type Resolver struct {
+	upstream *upstream.Upstream
+}
+
+func newResolver(u config.Upstream, group *socket.Group, deadlines *upstream.Deadlines, bootstrap upstream.Bootstrap) *Resolver {
+	c := upstream.Config{Name: u.String(), Addr: u.Addr, TCP: u.TCP, Group: group, Deadlines: deadlines}
+	if u.TLS {
+		c.TLS = &upstream.TLS{Name: u.Name, Path: u.Path}
+		if u.Named() {
+			c.TLS.Lookup = bootstrap.Lookup
+		}
+	}
+	return &Resolver{upstream.New(c)}
+}
+
+// String is the resolver as the configuration spells it.
+func (r *Resolver) String() string { return r.upstream.String() }
+
+// Addr is where the resolver is; without an IP address when that has to be looked up.
+func (r *Resolver) Addr() netip.AddrPort { return r.upstream.Addr() }
+
+// Ask asks one question. Without rd a resolver says what it has and asks nobody else, or refuses. The reply may have any
+// rcode.
+func (r *Resolver) Ask(ctx context.Context, qname string, qtype uint16, rd bool) (*dns.Msg, error) {
+	name, err := wire.Name(qname)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", qname, err)
+	}
+	var flags wire.Flags
+	if rd {
+		flags = wire.RD
+	}
+	type result struct {
+		reply []byte
+		err   error
+	}
+	done := make(chan result, 1)
+	x := &upstream.Exchange{
+		Query: wire.AppendQuery(nil, name, qtype, flags, false), Name: name, Type: qtype,
+		Deadline: time.Now().Add(attempt),
+		Done:     func(reply []byte, err error) { done <- result{bytes.Clone(reply), err} },
+	}
+	r.upstream.Ask(x)
+	select {
+	case got := <-done:
+		if got.err != nil {
+			return nil, got.err
+		}
+		m := new(dns.Msg)
+		if err := m.Unpack(got.reply); err != nil {
+			return nil, fmt.Errorf("reply: %w", err)
+		}
+		return m, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+var errNoResolver = errors.New("there is no resolver")
+
+// firstOf asks the resolvers one after the other, each a little later, until one has an answer or a denial.
+func firstOf(ctx context.Context, resolvers []*Resolver, qname string, qtype uint16) (*dns.Msg, netip.Addr, error) {
+	type result struct {
+		reply *dns.Msg
+		from  netip.Addr
+		err   error
+	}
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	most := rounds * len(resolvers)
+	results := make(chan result, most)
+	last := errNoResolver
+	next := time.NewTimer(0)
+	defer next.Stop()
+	for begun, ended := 0, 0; ended < most; {
+		select {
+		case <-next.C:
+			if begun == most {
+				continue
+			}
+			r := resolvers[begun%len(resolvers)]
+			begun++
+			next.Reset(stagger)
+			asking.Go(func() {
+				m, err := r.Ask(ctx, qname, qtype, true)
+				if err == nil && m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
+					err = errors.New(wire.RcodeName(m.Rcode))
+				}
+				if err != nil {
+					err = fmt.Errorf("%s: %w", r, err)
+				}
+				results <- result{m, r.Addr().Addr(), err}
+			})
+		case got := <-results:
+			if got.err == nil {
+				return got.reply, got.from, nil
+			}
+			ended++
+			last = got.err
+			next.Reset(0)
+		case <-ctx.Done():
+			return nil, netip.Addr{}, ctx.Err()
+		}
+	}
+	return nil, netip.Addr{}, last
+}
