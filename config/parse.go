@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -53,17 +52,16 @@ func routeKeys(r *Route) mapping {
 }
 
 func watchKeys(w *Watch) mapping {
-	const ms = time.Millisecond
 	return mapping{
-		"zone":               scalar(&w.Zone, parseWatchZone),
-		"negative_ttl":       scalar(&w.NegativeTTL, duration(0, time.Hour, time.Second)),
-		"nodata_ttl":         scalar(&w.NODATATTL, duration(0, time.Hour, time.Second)),
+		"zone":               scalar(&w.Zone, ParseWatchZone),
+		"negative_ttl":       scalar(&w.NegativeTTL, ParseWatchTTL),
+		"nodata_ttl":         scalar(&w.NODATATTL, ParseWatchTTL),
 		"verify":             scalar(&w.Verify, ParseVerify),
-		"upstream_after":     scalar(&w.UpstreamAfter, duration(0, time.Hour, ms)),
-		"hold":               scalar(&w.Hold, duration(0, 10*time.Second, ms)), // stubs give up after 5 s, or ask once more
-		"poll":               scalar(&w.Poll, parsePoll),
-		"give_up":            scalar(&w.GiveUp, duration(time.Second, 24*time.Hour, time.Second)),
-		"queries_per_second": scalar(&w.QueriesPerSecond, parseQueriesPerSecond),
+		"upstream_after":     scalar(&w.UpstreamAfter, ParseUpstreamAfter),
+		"hold":               scalar(&w.Hold, ParseHold),
+		"poll":               scalar(&w.Poll, ParsePoll),
+		"give_up":            scalar(&w.GiveUp, ParseGiveUp),
+		"queries_per_second": scalar(&w.QueriesPerSecond, ParseQueriesPerSecond),
 		"authorities":        list(&w.Authorities, ParseAuthority),
 	}
 }

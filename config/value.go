@@ -132,28 +132,6 @@ func duration(least, most, unit time.Duration) func(string) (time.Duration, erro
 	}
 }
 
-// parsePoll takes nothing, or a quarter of a second to a minute.
-func parsePoll(s string) (time.Duration, error) {
-	if d, err := time.ParseDuration(s); err == nil && d == 0 {
-		return 0, nil
-	}
-	d, err := duration(250*time.Millisecond, time.Minute, time.Millisecond)(s)
-	if err != nil {
-		return 0, fmt.Errorf("%w, or 0s for none", err)
-	}
-	return d, nil
-}
-
-// parseQueriesPerSecond takes 1 to 10000, far more than anyone's servers are to be asked.
-func parseQueriesPerSecond(s string) (int, error) {
-	const least, most = 1, 10000
-	n, err := strconv.ParseUint(s, 10, 32)
-	if err != nil || n < least || n > most {
-		return 0, fmt.Errorf("write a whole number from %d to %d", least, most)
-	}
-	return int(n), nil
-}
-
 // isNumber reports whether s is a number short enough to be repeated in a remedy.
 func isNumber(s string) bool {
 	_, err := strconv.ParseUint(s, 10, 32)

@@ -51,12 +51,15 @@ func TestDurationRemedies(t *testing.T) {
 		{parseMaxNegativeTTL, "-1ns", "write a duration from 0s to 24h"},
 		{parseMaxNegativeTTL, "24h1s", "write a duration from 0s to 24h"},
 		{parseMaxNegativeTTL, "500ms", "write whole seconds"},
-		{parsePoll, "1", "write its unit, as in 1s, or 0s for none"},
-		{parsePoll, "off", "write a duration such as 30s, 15m or 24h, or 0s for none"},
-		{parsePoll, "249ms", "write a duration from 250ms to 1m, or 0s for none"},
-		{parsePoll, "61s", "write a duration from 250ms to 1m, or 0s for none"},
-		{parsePoll, "-1s", "write a duration from 250ms to 1m, or 0s for none"},
-		{parsePoll, "250.5ms", "write whole milliseconds, or 0s for none"},
+		{ParsePoll, "1", "write its unit, as in 1s, or 0s for none"},
+		{ParsePoll, "off", "write a duration such as 30s, 15m or 24h, or 0s for none"},
+		{ParsePoll, "249ms", "write a duration from 250ms to 1m, or 0s for none"},
+		{ParsePoll, "61s", "write a duration from 250ms to 1m, or 0s for none"},
+		{ParsePoll, "-1s", "write a duration from 250ms to 1m, or 0s for none"},
+		{ParsePoll, "250.5ms", "write whole milliseconds, or 0s for none"},
+		{ParseLeaseTime, "0s", "write a duration from 1s to 24h"},
+		{ParseLeaseTime, "24h1s", "write a duration from 1s to 24h"},
+		{ParseLeaseTime, "1500ms", "write whole seconds"},
 	} {
 		if _, err := tt.parse(tt.in); err == nil || err.Error() != tt.remedy {
 			t.Errorf("%q: got %v, want %s", tt.in, err, tt.remedy)
@@ -78,7 +81,7 @@ func TestFractionsOfASecond(t *testing.T) {
 		{"59.999s", time.Minute - time.Millisecond, "59.999s"},
 		{"60s", time.Minute, "1m"},
 	} {
-		got, err := parsePoll(tt.in)
+		got, err := ParsePoll(tt.in)
 		if err != nil || got != tt.want || spellDuration(got) != tt.spelling {
 			t.Errorf("%q = %v, %v, spelled %s, want %v, spelled %s", tt.in, got, err, spellDuration(got), tt.want, tt.spelling)
 		}
@@ -88,12 +91,12 @@ func TestFractionsOfASecond(t *testing.T) {
 func TestQueriesPerSecond(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]int{"1": 1, "50": 50, "10000": 10000} {
-		if got, err := parseQueriesPerSecond(in); err != nil || got != want {
+		if got, err := ParseQueriesPerSecond(in); err != nil || got != want {
 			t.Errorf("%q = %d, %v, want %d", in, got, err, want)
 		}
 	}
 	for _, in := range []string{"", "0", "-1", "+1", "1.5", "10001", "50/s", "99999999999"} {
-		if _, err := parseQueriesPerSecond(in); err == nil || err.Error() != "write a whole number from 1 to 10000" {
+		if _, err := ParseQueriesPerSecond(in); err == nil || err.Error() != "write a whole number from 1 to 10000" {
 			t.Errorf("%q: got %v", in, err)
 		}
 	}

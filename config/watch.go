@@ -79,8 +79,9 @@ func ParseWatch(s string) (Watch, error) {
 	return w, nil
 }
 
-// parseWatchZone takes what parseZone takes, but no name whose servers are everybody's.
-func parseWatchZone(s string) (string, error) {
+// ParseWatchZone reads the name of a watch, and returns it in lower case with its final dot. It takes no name whose servers
+// are everybody's. The error says what to write instead.
+func ParseWatchZone(s string) (string, error) {
 	if s == "" {
 		return "", errors.New("write a name such as preview.example.com")
 	}
