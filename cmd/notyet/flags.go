@@ -101,12 +101,14 @@ func load(file *string) (config.Config, error) {
 }
 
 func fileFlag(flags *pflag.FlagSet, to **string) {
-	last(flags, to, func(path string) (string, error) {
-		if path == "" {
-			return "", errors.New("name a file, or leave the flag out")
-		}
-		return path, nil
-	}, "config", "`file` to read; without one, everything has its default")
+	last(flags, to, parsePath, "config", "`file` to read; without one, everything has its default")
+}
+
+func parsePath(path string) (string, error) {
+	if path == "" {
+		return "", errors.New("name a file, or leave the flag out")
+	}
+	return path, nil
 }
 
 // last is a flag of which the last one counts.

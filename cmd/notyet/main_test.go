@@ -21,11 +21,22 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		Setup:               withAPIs,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"fails": exits(1), // fails ARGS: notyet exits with 1 and has nothing on standard output
 			"usage": exits(2),
 		},
 	})
+}
+
+// withAPIs gives a script the addresses of two running notyets, in API and in GUARDED, which asks for the token s3cret.
+func withAPIs(env *testscript.Env) error {
+	for variable, token := range map[string]string{"API": "", "GUARDED": "s3cret"} {
+		s := startFakeAPI(token)
+		env.Defer(s.Close)
+		env.Setenv(variable, s.Listener.Addr().String())
+	}
+	return nil
 }
 
 // exits is a script command that runs notyet and checks its exit code, which exec does not tell.

@@ -21,12 +21,10 @@ soon after it is published.`,
 		Version:       version(),
 		SilenceErrors: true, // run writes them
 		SilenceUsage:  true,
-
-		SuggestionsMinimumDistance: 2,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
-	root.AddCommand(serveCommand(), checkCommand(), versionCommand())
+	root.AddCommand(serveCommand(), checkCommand(), watchCommand(), cacheCommand(), versionCommand())
 	group(root)
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {
@@ -36,12 +34,14 @@ soon after it is published.`,
 	if help, _, err := root.Find([]string{"help"}); err == nil {
 		help.Args = knownTopic
 	}
+	completions(root)
 	return root
 }
 
 // group makes wrong usage of a call that names no subcommand, where cobra alone would print its help.
 func group(cmd *cobra.Command) {
 	cmd.Args = noSuchCommand
+	cmd.SuggestionsMinimumDistance = 2
 	cmd.RunE = func(*cobra.Command, []string) error { return nil } // cobra asks Args only of what can run
 }
 

@@ -9,26 +9,42 @@ import (
 )
 
 func versionCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:     "version",
-		Short:   "Print the version",
-		Long:    "version prints the version of notyet, of Go, and the platform it was built for.",
-		Example: "  notyet version",
-		Args:    noArgs,
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Long:  "version prints the version of notyet, of Go, and the platform it was built for.",
+		Example: `  notyet version
+  notyet version --json`,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if _, err := fmt.Fprintln(cmd.OutOrStdout(), version()); err != nil {
-				return failure{err}
+			if asJSON {
+				return showJSON(cmd, thisRelease())
 			}
-			return nil
+			return show(cmd, version()+"\n")
 		},
 	}
+	jsonFlag(cmd.Flags(), &asJSON)
+	return cmd
 }
 
-// version is notyet's own version, that of Go, and the platform. A build outside a module's release is devel.
-func version() string {
-	own := "devel"
-	if build, ok := debug.ReadBuildInfo(); ok && build.Main.Version != "" && build.Main.Version != "(devel)" {
-		own = build.Main.Version
+// release is what this program was made from.
+type release struct {
+	Version  string `json:"version"` // devel when built outside a module's release
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
+}
+
+func thisRelease() release {
+	b := release{Version: "devel", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		b.Version = info.Main.Version
 	}
-	return fmt.Sprintf("notyet %s %s %s/%s", own, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return b
+}
+
+// version is notyet's own version, that of Go, and the platform.
+func version() string {
+	b := thisRelease()
+	return fmt.Sprintf("notyet %s %s %s", b.Version, b.Go, b.Platform)
 }

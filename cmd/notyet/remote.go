@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"notyet/admin"
+	"notyet/config"
+)
+
+// Where a running notyet is found when no flag says so.
+const (
+	adminVariable = "NOTYET_ADMIN"
+	tokenVariable = "NOTYET_ADMIN_TOKEN_FILE"
+)
+
+// remote is the running notyet that a command talks to.
+type remote struct {
+	address   *string // nil: that of the environment, or else of the default configuration
+	tokenFile *string // nil: that of the environment, or else none
+	json      bool    // show the answer of the API as it is
+}
+
+// register adds what finds the server.
+func (r *remote) register(flags *pflag.FlagSet) {
+	last(flags, &r.address, parseServer, "admin",
+		"`address` of the admin API of a running notyet; else that of "+adminVariable+", else "+config.Default().Admin)
+	last(flags, &r.tokenFile, parsePath, "admin-token-file", "`file` with the token it asks for; else that of "+tokenVariable)
+}
+
+// parseServer reads where an admin API is, which is never nowhere.
+func parseServer(text string) (string, error) {
+	address, err := config.ParseAdmin(text)
+	if err != nil || address == "" {
+		return "", errors.New("write an IP address and a port, such as 127.0.0.1:8053, or localhost:8053, or unix:///run/notyet.sock")
+	}
+	return address, nil
+}
+
+// where is the address of the server, and which one that is.
+func (r *remote) where() (address, which string, err error) {
+	if r.address != nil {
+		return *r.address, "the address of --admin", nil
+	}
+	text := os.Getenv(adminVariable)
+	if text == "" {
+		return config.Default().Admin, "the default address", nil
+	}
+	if address, err = parseServer(text); err != nil {
+		return "", "", fmt.Errorf("%s %q: %w", adminVariable, text, err)
+	}
+	return address, "the address of " + adminVariable, nil
+}
+
+// token is the file with what the server may ask for; empty: there is none.
+func (r *remote) token() string {
+	if r.tokenFile != nil {
+		return *r.tokenFile
+	}
+	return os.Getenv(tokenVariable)
+}
+
+func (r *remote) client() (*admin.Client, error) {
+	address, _, err := r.where()
+	if err != nil {
+		return nil, err
+	}
+	var token string
+	if file := r.token(); file != "" {
+		if token, err = admin.ReadToken(file); err != nil {
+			return nil, failure{err}
+		}
+	}
+	return admin.NewClient(address, token), nil
+}
+
+// failed is a call that did not succeed, and what to do about it.
+func (r *remote) failed(err error) error {
+	_, which, _ := r.where() // it is good, as there was a call
+	var problem *admin.Problem
+	switch {
+	case errors.Is(err, admin.ErrNoServer):
+		err = fmt.Errorf("%w\nthat is %s: start \"notyet serve\", or name the address of one that runs with --admin or %s",
+			err, which, adminVariable)
+	case errors.Is(err, fs.ErrPermission):
+		err = fmt.Errorf("%w\nrun this as the user of that notyet, or in the group of its socket", err)
+	case errors.As(err, &problem) && problem.Status == http.StatusUnauthorized && r.token() == "":
+		err = fmt.Errorf("%w\nname the file with its token with --admin-token-file or %s", err, tokenVariable)
+	}
+	return failure{err}
+}
+
+// ask makes one call and shows its answer: as JSON, or in the words of text.
+func ask[T any](cmd *cobra.Command, r *remote, call func(context.Context, *admin.Client) (T, error), text func(T) string) error {
+	client, err := r.client()
+	if err != nil {
+		return err
+	}
+	answer, err := call(cmd.Context(), client)
+	if err != nil {
+		return r.failed(err)
+	}
+	if r.json {
+		return showJSON(cmd, answer)
+	}
+	return show(cmd, text(answer))
+}
