@@ -73,5 +73,5 @@ func flushed(what admin.Flush, dropped int) string {
 	if dropped == 0 {
 		return "no " + one + " was cached" + where + "\n"
 	}
-	return "dropped " + count(dropped, one) + where + "\n"
+	return "dropped " + several(dropped, one) + where + "\n"
 }

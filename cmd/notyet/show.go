@@ -104,8 +104,8 @@ func withoutDot(name string) string {
 	return strings.TrimSuffix(name, ".")
 }
 
-// count writes one answer, or 2 answers.
-func count(n int, one string) string {
+// several writes one answer, or 2 answers.
+func several(n int, one string) string {
 	if n == 1 {
 		return "1 " + one
 	}
