@@ -1,44 +1,46 @@
 package admin
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"strings"
 )
 
-// ReadToken reads the token that requests have to show, which is all that its file has apart from space around it.
-// The error names the file.
+// minToken is how short a token may be, in bytes: 16 characters of base64 are 96 bits.
+const minToken = 16
+
+// ReadToken reads the token that clients of the API have to know: all that its file has apart from blanks around it. The
+// error begins with the path, and never shows what is in the file.
 func ReadToken(path string) (string, error) {
-	const most = 4 << 10 // bytes; more does not fit a header with room to spare
-	data, err := readFile(path, most+1)
+	const most = 4 << 10 // bytes; longer than a request's header would take
+	text, err := readFile(path, most+1)
 	if err != nil {
 		var cause *fs.PathError
 		if errors.As(err, &cause) {
 			err = cause.Err
 		}
-		return "", fmt.Errorf("token file %s: %w", path, err)
+		return "", fmt.Errorf("%q: %w", path, err)
 	}
-	token := bytes.TrimSpace(data)
+	token := strings.TrimSpace(text)
 	switch {
-	case len(token) == 0:
-		return "", fmt.Errorf("token file %s: write the token into it: it is empty", path)
-	case len(data) > most:
-		return "", fmt.Errorf("token file %s: write a shorter token: at most %d bytes", path, most)
-	case bytes.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return "", fmt.Errorf("token file %s: write one token of letters, digits and signs, on one line", path)
+	case len(text) > most || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
+		return "", fmt.Errorf("%q: write one line without blanks into it, such as openssl rand -hex 32 prints", path)
+	case len(token) < minToken:
+		return "", fmt.Errorf("%q: write at least %d characters into it, such as openssl rand -hex 32 prints", path, minToken)
 	}
-	return string(token), nil
+	return token, nil
 }
 
 // readFile reads no more than most bytes, whatever the file is.
-func readFile(path string, most int64) ([]byte, error) {
+func readFile(path string, most int64) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, most))
+	text, err := io.ReadAll(io.LimitReader(f, most))
+	return string(text), err
 }

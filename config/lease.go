@@ -48,6 +48,11 @@ func leaseKeys(l *Lease) mapping {
 	keys := watchKeys(&l.Watch)
 	keys["name"] = keys["zone"]
 	delete(keys, "zone")
-	keys["for"] = scalar(&l.For, duration(minLease, maxLease, time.Second))
+	keys["for"] = scalar(&l.For, ParseLeaseTime)
 	return keys
+}
+
+// ParseLeaseTime reads for how long a lease lasts: whole seconds, 1 s to 24 h. The error says what to write instead.
+func ParseLeaseTime(s string) (time.Duration, error) {
+	return duration(minLease, maxLease, time.Second)(s)
 }

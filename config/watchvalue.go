@@ -49,8 +49,3 @@ func ParseQueriesPerSecond(s string) (int, error) {
 func ParseGiveUp(s string) (time.Duration, error) {
 	return duration(time.Second, 24*time.Hour, time.Second)(s)
 }
-
-// ParseLeaseTime reads for how long a lease lasts: whole seconds, up to a day.
-func ParseLeaseTime(s string) (time.Duration, error) {
-	return duration(time.Second, 24*time.Hour, time.Second)(s)
-}

@@ -29,9 +29,9 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// withAPIs gives a script the addresses of two running notyets, in API and in GUARDED, which asks for the token s3cret.
+// withAPIs gives a script the addresses of two running notyets, in API and in GUARDED, which asks for a token.
 func withAPIs(env *testscript.Env) error {
-	for variable, token := range map[string]string{"API": "", "GUARDED": "s3cret"} {
+	for variable, token := range map[string]string{"API": "", "GUARDED": "0123456789abcdef"} {
 		s := startFakeAPI(token)
 		env.Defer(s.Close)
 		env.Setenv(variable, s.Listener.Addr().String())

@@ -14,31 +14,11 @@ import (
 func TestTokenFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "token")
-	for _, tt := range []struct{ text, token, fault string }{
-		{"0123456789abcdef\n", "0123456789abcdef", ""},
-		{"  0123456789abcdef+/=  \r\n", "0123456789abcdef+/=", ""},
-		{"0123456789abcde\n", "", "write at least 16 characters into it"},
-		{"", "", "write at least 16 characters into it"},
-		{"0123456789\nabcdefghi", "", "write one line without blanks into it"},
-		{"0123456789 abcdefghi", "", "write one line without blanks into it"},
-		{"0123456789äbcdefghi", "", "write one line without blanks into it"},
-		{strings.Repeat("x", 5000), "", "write one line without blanks into it"},
-	} {
-		if err := os.WriteFile(path, []byte(tt.text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		got, err := readToken(path, slog.New(slog.DiscardHandler))
-		if got != tt.token || (err != nil) != (tt.fault != "") || err != nil && (!strings.Contains(err.Error(), tt.fault) || !strings.Contains(err.Error(), path)) {
-			t.Errorf("%q: got %q, %v, want %q, %q", tt.text, got, err, tt.token, tt.fault)
-		}
-		if err != nil && len(tt.text) > 4 && strings.Contains(err.Error(), tt.text[:4]) {
-			t.Errorf("got the secret in %v", err)
-		}
-	}
-	if got, err := readToken(path+".none", slog.New(slog.DiscardHandler)); got != "" || err == nil || strings.Count(err.Error(), path) != 1 {
+	log := slog.New(slog.DiscardHandler)
+	if got, err := readToken(path, log); got != "" || err == nil || !strings.HasPrefix(err.Error(), "admin_token_file ") {
 		t.Errorf("got %q, %v for a file that is not there", got, err)
 	}
-	if got, err := readToken("", slog.New(slog.DiscardHandler)); got != "" || err != nil {
+	if got, err := readToken("", log); got != "" || err != nil {
 		t.Errorf("got %q, %v without a file", got, err)
 	}
 }
