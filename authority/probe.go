@@ -29,11 +29,11 @@ func (f *Finder) tend(z *zone, s *server, first chan<- probe) {
 	ctx, cancel := context.WithTimeout(z.ctx, probeTime)
 	soa, err := f.probe(ctx, s, z.apex, soaOf)
 	cancel()
-	s.soa.Store(soa)
+	s.heard(soa, err)
 	first <- probe{s, soa, err}
 	for delay := minRetry; soa == nil && sleep(z.ctx, delay) && time.Now().Before(z.expires); delay = min(2*delay, maxRetry) {
-		soa, _ = f.probe(z.ctx, s, z.apex, soaOf)
-		s.soa.Store(soa)
+		soa, err = f.probe(z.ctx, s, z.apex, soaOf)
+		s.heard(soa, err)
 	}
 }
 

@@ -19,9 +19,20 @@ type server struct {
 	current atomic.Int32            // index of the one that is asked
 	silent  atomic.Int32            // questions in a row that it left without a reply
 	soa     atomic.Pointer[dns.SOA] // what its apex probe had; nil: it does not count
+	last    atomic.Pointer[error]   // why it doesn't, made by fault; nil: it does, or has not been heard
 }
 
 func (s *server) address() netip.AddrPort { return s.addrs[s.current.Load()] }
+
+// heard notes what an apex probe came to.
+func (s *server) heard(soa *dns.SOA, err error) {
+	s.soa.Store(soa)
+	if err == nil {
+		s.last.Store(nil)
+		return
+	}
+	s.last.Store(&err)
+}
 
 // fault says what is wrong with the server.
 func (s *server) fault(err error) error { return fmt.Errorf("%s: %w", s.name, plain(err)) }

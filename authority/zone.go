@@ -21,11 +21,12 @@ type zone struct {
 	key     key
 	apex    string
 	origin  origin     // of the discovery that found it
-	why     error      // not nil: it is degraded, and has nothing of what follows but the context
+	why     error      // not nil: it is degraded, and has nothing of what follows but the context and who was tried
 	from    netip.Addr // the upstream that named the servers, or those of a zone above
 	servers []*server
-	want    *dns.SOA // the upstream's, in the zone that discovery began in; nil: it is not asked
-	soa     *dns.SOA // of the first server that counted
+	tried   []*server // of a degraded zone
+	want    *dns.SOA  // the upstream's, in the zone that discovery began in; nil: it is not asked
+	soa     *dns.SOA  // of the first server that counted
 	born    time.Time
 	expires time.Time
 	turn    atomic.Uint32 // of the servers to be asked first
@@ -72,7 +73,9 @@ func (f *Finder) settle(ctx context.Context, z *zone) *zone {
 	}
 	if err := z.awaitCounting(ctx, probes); err != nil {
 		z.stop()
-		return f.degraded(z.key, z.origin, err)
+		failed := f.degraded(z.key, z.origin, err)
+		failed.tried = z.servers
+		return failed
 	}
 	return z
 }
@@ -88,7 +91,9 @@ func (z *zone) awaitCounting(ctx context.Context, probes <-chan probe) error {
 			case p.err != nil:
 				all = append(all, p.err)
 			case z.want != nil && !same(p.soa, z.want):
-				all = append(all, p.server.fault(ErrDiffers))
+				differs := p.server.fault(ErrDiffers)
+				p.server.last.Store(&differs)
+				all = append(all, differs)
 			case z.soa == nil:
 				z.soa = p.soa
 				enough = time.After(grace)
