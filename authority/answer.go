@@ -1,7 +1,10 @@
 package authority
 
 import (
+	"cmp"
 	"context"
+	"slices"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -22,6 +25,10 @@ type Answer struct {
 	Have, Lack, Silent []string
 	// Spared are those that there was no budget for.
 	Spared []string
+	// Replies is what each server of the zone said, in the order of their names.
+	Replies []Reply
+	// Absent are the names of servers that have no address that may be asked, without the final dot. Others pass them over too.
+	Absent []string
 	// Target is where the chain in Msg leads on to, out of what these servers say: the caller's to follow. "": nowhere.
 	Target string
 
@@ -42,4 +49,23 @@ func (a *Answer) Rest(ctx context.Context) *Answer {
 	}
 	a.tally.rest(ctx)
 	return a.tally.answer()
+}
+
+// Reply is what one server made of the question.
+type Reply struct {
+	Server           // Fault: why it does not count, or what is wrong with its reply
+	Said             // with Fault it is a Failure
+	At     time.Time // when it came, or was given up; zero: it has not come yet, or the server was not asked
+}
+
+// replies are those that have come by now, and the servers that they have not come from.
+func (t *tally) replies() []Reply {
+	all := slices.Clone(t.heard)
+	for _, s := range t.zone.servers {
+		if !slices.ContainsFunc(all, func(r Reply) bool { return r.Name == s.name }) {
+			all = append(all, Reply{Server: s.public()})
+		}
+	}
+	slices.SortFunc(all, func(a, b Reply) int { return cmp.Compare(a.Name, b.Name) })
+	return all
 }

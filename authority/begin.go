@@ -87,7 +87,7 @@ func (f *Finder) beginAt(ctx context.Context, d *discovery, o origin, g *delegat
 		return f.beginDegraded(o, fmt.Errorf("the upstream has no SOA of %s", g.apex)), nil
 	}
 	z := f.newZone(key{name: g.apex}, g.apex, o, min(g.ttl, ttl))
-	z.from, z.servers, z.want = g.from, servers, soa
+	z.from, z.servers, z.absent, z.want = g.from, servers, g.without(servers), soa
 	z = f.settle(ctx, z)
 	f.keep(z)
 	f.startsAt(o, g.apex)

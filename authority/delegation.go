@@ -62,6 +62,17 @@ func (g *delegation) adopt(upper *zone) {
 	}
 }
 
+// without are the names, without the final dot, that none of the servers has.
+func (g *delegation) without(servers []*server) (names []string) {
+	for _, name := range g.names {
+		name = withoutDot(name)
+		if !slices.ContainsFunc(servers, func(s *server) bool { return s.name == name }) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // addresses are those in the records, and their lowest TTL.
 func addresses(rrs []dns.RR) (addrs []netip.Addr, ttl time.Duration) {
 	ttl = maxLife

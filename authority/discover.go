@@ -168,7 +168,7 @@ func (f *Finder) cross(ctx context.Context, d *discovery, upper *zone, cut *dele
 	cut.adopt(upper)
 	servers, ttl := f.locate(ctx, d, cut, maxGlueless)
 	z := f.newZone(k, cut.apex, upper.origin, min(cut.ttl, ttl))
-	z.from, z.servers = upper.from, servers
+	z.from, z.servers, z.absent = upper.from, servers, cut.without(servers)
 	f.keep(f.settle(ctx, z))
 }
 

@@ -20,7 +20,11 @@ type Said struct {
 // Judge reads the reply of a server of a zone to the question (qname, qtype) for a name in it, by the rules of Ask. It changes
 // the owner names of reply's records to lower case.
 func Judge(reply *dns.Msg, apex, qname string, qtype uint16) Said {
-	v := digest(reply, apex, qname, qtype)
+	return digest(reply, apex, qname, qtype).public()
+}
+
+// public is what others may see of the verdict.
+func (v *verdict) public() Said {
 	s := Said{Kind: v.kind, Msg: v.msg, Target: v.target}
 	if v.cut != nil {
 		s.Cut, s.NS = v.cut.apex, v.cut.names

@@ -84,11 +84,16 @@ func (z *zone) public() Zone {
 		servers = z.tried
 	}
 	for _, s := range servers {
-		server := Server{Name: s.name, Addr: s.address()}
-		if fault := s.last.Load(); fault != nil {
-			server.Fault = errors.Unwrap(*fault) // without the name
-		}
-		p.Servers = append(p.Servers, server)
+		p.Servers = append(p.Servers, s.public())
+	}
+	return p
+}
+
+// public is what others may see of the server.
+func (s *server) public() Server {
+	p := Server{Name: s.name, Addr: s.address()}
+	if fault := s.last.Load(); fault != nil {
+		p.Fault = errors.Unwrap(*fault) // without the name
 	}
 	return p
 }

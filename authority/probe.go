@@ -70,13 +70,22 @@ func over(ctx context.Context) bool {
 
 // unfit says what is wrong with a reply to an apex probe.
 func unfit(m *dns.Msg, soa *dns.SOA) error {
+	if err := lame(m); err != nil {
+		return err
+	}
+	if soa == nil {
+		return errors.New("has no SOA of the zone")
+	}
+	return nil
+}
+
+// lame says why a reply is no answer and no denial that a server stands for.
+func lame(m *dns.Msg) error {
 	switch {
 	case m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError:
 		return errors.New(wire.RcodeName(m.Rcode))
 	case !m.Authoritative:
 		return errors.New("answers without authority")
-	case soa == nil:
-		return errors.New("has no SOA of the zone")
 	}
 	return nil
 }

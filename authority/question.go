@@ -1,6 +1,7 @@
 package authority
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -20,15 +21,19 @@ const (
 // maxSilent is how many questions in a row a server may leave without a reply before its zone is looked at again.
 const maxSilent = 3
 
-// question puts the request to one server of the zone; nil: it does not reply.
-func (f *Finder) question(z *zone, s *server, r *Request) *verdict {
+// errElsewhere is what is wrong with a reply that is about another zone.
+var errElsewhere = errors.New("answers for another zone")
+
+// question puts the request to one server of the zone. The verdict is nil when it does not reply, and a Failure when the reply is
+// no good; with either there is an error.
+func (f *Finder) question(z *zone, s *server, r *Request) (*verdict, error) {
 	reply, err := f.exchange(s, r)
 	if err != nil {
 		r.observe(label(err))
 		if s.silent.Add(1) >= maxSilent {
 			f.trouble(z)
 		}
-		return nil
+		return nil, plain(err)
 	}
 	s.silent.Store(0)
 	v := digest(reply, z.apex, r.Name, r.Type)
@@ -39,11 +44,12 @@ func (f *Finder) question(z *zone, s *server, r *Request) *verdict {
 		}
 		v.cut = nil
 	}
-	if v.kind == wire.Failure {
-		f.trouble(z)
-	}
 	r.observe(v.label())
-	return v
+	if v.kind != wire.Failure {
+		return v, nil
+	}
+	f.trouble(z)
+	return v, cmp.Or(lame(reply), errElsewhere)
 }
 
 // exchange sends a question, and sends it again when no reply came for a while and the budget allows. A reply to either

@@ -55,7 +55,7 @@ func (f *Finder) again(z *zone) {
 	ctx, cancel := context.WithTimeout(f.ctx, discoveryTime)
 	defer cancel()
 	n := f.newZone(z.key, z.apex, z.origin, 0)
-	n.from, n.want = z.from, z.want
+	n.from, n.absent, n.want = z.from, z.absent, z.want
 	for _, s := range z.servers {
 		n.servers = append(n.servers, &server{name: s.name, addrs: s.addrs})
 	}

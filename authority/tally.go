@@ -30,12 +30,15 @@ type tally struct {
 	best               *verdict    // of those that answer
 	cut                *delegation // nil: no server says that the name is in a zone further down
 	have, lack, silent []string
+	heard              []Reply
 }
 
 // result is what one server said.
 type result struct {
 	server  *server
 	verdict *verdict // nil: nothing
+	err     error    // what is wrong with it
+	at      time.Time
 }
 
 // ask puts a question to the servers that count, each time beginning with another one.
@@ -66,7 +69,10 @@ func (t *tally) ask(n int) {
 		t.unasked = t.unasked[1:]
 		t.waiting = append(t.waiting, s.name)
 		t.asked = true
-		t.finder.spawn(func() { t.results <- result{s, t.finder.question(t.zone, s, t.request)} })
+		t.finder.spawn(func() {
+			v, err := t.finder.question(t.zone, s, t.request)
+			t.results <- result{s, v, err, time.Now()}
+		})
 	}
 }
 
@@ -123,6 +129,7 @@ func (t *tally) rest(ctx context.Context) {
 func (t *tally) add(r result) {
 	i := slices.Index(t.waiting, r.server.name)
 	t.waiting = slices.Delete(t.waiting, i, i+1)
+	t.heard = append(t.heard, r.reply())
 	switch v := r.verdict; {
 	case v == nil, v.kind == wire.Failure:
 		t.silent = append(t.silent, r.server.name)
@@ -145,6 +152,17 @@ func (t *tally) add(r result) {
 	}
 }
 
+func (r *result) reply() Reply {
+	reply := Reply{Server: r.server.public(), At: r.at}
+	if r.verdict != nil {
+		reply.Said = r.verdict.public()
+	}
+	if r.err != nil {
+		reply.Fault = r.err
+	}
+	return reply
+}
+
 // rank orders what servers say that disagree: some name servers of a zone are behind the others, and some say NXDOMAIN for
 // an empty non-terminal.
 func rank(k wire.Kind) int {
@@ -157,6 +175,7 @@ func (t *tally) answer() *Answer {
 		Kind: t.best.kind, Msg: t.best.msg, Target: t.best.target,
 		Zone: t.zone.apex, SOA: dns.Copy(t.zone.soa).(*dns.SOA),
 		Have: sorted(t.have), Lack: sorted(t.lack), Silent: sorted(t.silent),
+		Replies: t.replies(), Absent: t.zone.absent,
 		tally: t,
 	}
 	if t.all {

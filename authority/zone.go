@@ -25,6 +25,7 @@ type zone struct {
 	from    netip.Addr // the upstream that named the servers, or those of a zone above
 	servers []*server
 	tried   []*server // of a degraded zone
+	absent  []string  // names of servers without an address
 	want    *dns.SOA  // the upstream's, in the zone that discovery began in; nil: it is not asked
 	soa     *dns.SOA  // of the first server that counted
 	born    time.Time
