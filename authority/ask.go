@@ -23,8 +23,9 @@ var (
 
 // Degraded means that the zone's servers cannot be asked, and why.
 type Degraded struct {
-	Zone string
-	Why  error
+	Zone    string
+	Why     error
+	Servers []Server // that were tried; none: they could not be found
 }
 
 func (d Degraded) Error() string {
@@ -32,6 +33,16 @@ func (d Degraded) Error() string {
 }
 
 func (d Degraded) Unwrap() error { return d.Why }
+
+// Silent is ErrSilent with what each of the servers did instead of answering.
+type Silent struct {
+	Zone    string
+	Replies []Reply
+}
+
+func (s Silent) Error() string { return ErrSilent.Error() }
+
+func (s Silent) Unwrap() error { return ErrSilent }
 
 // Request is a question to the servers of the zone that the name lives in. Names are in lower case with the final dot.
 type Request struct {
@@ -65,7 +76,7 @@ func (r *Request) observe(result string) {
 
 // Ask asks the servers of the deepest zone known above the name, which is found first when there is none. A referral, or the
 // SOA of a zone further down, leads on to that zone's servers. The answer is the first positive one, else the best of
-// those that come within 300 ms of the first. Other errors than those above are ctx's.
+// those that come within 300 ms of the first. Other errors than those above and Silent are ctx's.
 func (f *Finder) Ask(ctx context.Context, r Request) (*Answer, error) {
 	z, err := f.find(ctx, &r)
 	for range maxCuts {
@@ -73,7 +84,7 @@ func (f *Finder) Ask(ctx context.Context, r Request) (*Answer, error) {
 			return nil, err
 		}
 		if z.why != nil {
-			return nil, Degraded{z.key.name, z.why}
+			return nil, Degraded{z.key.name, z.why, z.public().Servers}
 		}
 		t := f.ask(z, &r)
 		if err := t.wait(ctx); err != nil {

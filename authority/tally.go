@@ -106,7 +106,7 @@ func (t *tally) wait(ctx context.Context) error {
 		return ErrBudget
 	case t.cut == nil && t.best == nil:
 		t.finder.trouble(t.zone)
-		return ErrSilent
+		return Silent{t.zone.apex, t.replies()}
 	}
 	return nil
 }
