@@ -1,0 +1,150 @@
+package wait
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+
+	"notyet/authority"
+	"notyet/wire"
+)
+
+// request is the question for a name.
+func (w *waiter) request(name string) authority.Request {
+	r := w.Request(name, w.Type)
+	r.Servers = w.Servers
+	return r
+}
+
+// ask asks all servers of the zone that a name lives in. For one of several a positive answer will do.
+func (w *waiter) ask(ctx context.Context, name string) Name {
+	a, err := w.Ask(ctx, w.request(name))
+	var degraded authority.Degraded
+	var silent authority.Silent
+	switch {
+	case errors.As(err, &silent):
+		return Name{Name: name, Zone: silent.Zone, Servers: w.servers(silent.Replies, nil)}
+	case errors.As(err, &degraded):
+		n := Name{Name: name, Zone: degraded.Zone, Fault: degraded.Why.Error()}
+		for _, s := range degraded.Servers {
+			n.Servers = append(n.Servers, w.server(authority.Reply{Server: s, At: time.Now()}))
+		}
+		return n
+	case err != nil:
+		return Name{Name: name, Fault: err.Error()}
+	}
+	n := w.name(name, a)
+	if !w.Any || !slices.ContainsFunc(n.Servers, func(s Server) bool { return s.State == Ready }) {
+		n = w.name(name, a.Rest(ctx))
+	}
+	return n
+}
+
+func (w *waiter) name(name string, a *authority.Answer) Name {
+	return Name{Name: name, Zone: a.Zone, Servers: w.servers(a.Replies, a.Absent)}
+}
+
+func (w *waiter) servers(replies []authority.Reply, absent []string) (all []Server) {
+	for _, r := range replies {
+		all = append(all, w.server(r))
+	}
+	for _, name := range absent {
+		all = append(all, Server{Name: name, State: Absent, Says: []string{"no address"}})
+	}
+	return all
+}
+
+// server judges a reply.
+func (w *waiter) server(r authority.Reply) Server {
+	s := Server{Name: r.Name, Address: r.Addr, State: Behind, After: w.since(r.At), Target: r.Target}
+	switch {
+	case r.Fault != nil:
+		s.State, s.Says = Silent, []string{r.Fault.Error()}
+		if r.At.IsZero() {
+			s.After = w.since(time.Now()) // it does not count, and was not asked this time
+		}
+		return s
+	case r.At.IsZero(), r.Msg == nil:
+		return Server{Name: r.Name, Address: r.Addr, State: Unheard, Says: []string{}}
+	case r.Kind.Negative():
+		s.denies = true
+		s.Says = []string{strings.ToUpper(r.Kind.String())}
+	}
+	s.Says = append(w.says(r.Msg.Answer), s.Says...)
+	if w.good(r) {
+		s.State = Ready
+	}
+	return s
+}
+
+// good reports whether a reply is what is waited for, or leads on to where it may be. With given servers nothing is asked
+// where it leads, and an alias is as good as a record if no value is waited for.
+func (w *waiter) good(r authority.Reply) bool {
+	switch {
+	case r.Target != "" && len(w.Servers) > 0:
+		return !w.Gone && len(w.Expect) == 0
+	case r.Target != "":
+		return true
+	case w.Gone:
+		return r.Kind.Negative()
+	case r.Kind != wire.Positive:
+		return false
+	}
+	for _, e := range w.Expect {
+		if !slices.ContainsFunc(r.Msg.Answer, func(rr dns.RR) bool { return rr.Header().Rrtype == w.Type && e.is(rr) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// says are the records of an answer, in order of their data but for the aliases before them.
+func (w *waiter) says(answer []dns.RR) []string {
+	var aliases, values []string
+	for _, rr := range answer {
+		switch h := rr.Header(); {
+		case h.Rrtype == w.Type:
+			values = append(values, data(rr))
+		case h.Rrtype == dns.TypeCNAME:
+			aliases = append(aliases, "CNAME "+data(rr))
+		}
+	}
+	slices.Sort(values)
+	return append(aliases, values...)
+}
+
+// wildcard asks the name's servers for a name that nobody has made, once it has been heard what they say of the name at
+// first. If that has the very answer that is waited for, a wildcard gives it, and would for the name if it did not exist. The
+// resolvers hear of neither.
+func (w *waiter) wildcard(ctx context.Context) error {
+	n := w.state.find(w.Name)
+	if w.heard || n == nil || !slices.ContainsFunc(n.Servers, Server.answers) {
+		return nil
+	}
+	w.heard = true
+	label, rest, _ := strings.Cut(w.Name, ".")
+	if len(w.Expect) > 0 || label == "*" || n.Zone == w.Name || !slices.ContainsFunc(n.Servers, Server.has) {
+		return nil
+	}
+	a, err := w.Ask(ctx, w.request(strings.ToLower(rand.Text())+"."+rest))
+	if err != nil {
+		return ctx.Err() // what is wrong with the servers shows at the name itself
+	}
+	for _, s := range w.name("", a.Rest(ctx)).Servers {
+		if own := n.server(s.Name); own != nil && own.has() && s.has() && slices.Equal(own.Says, s.Says) {
+			return Wildcard{Name: w.Name, Type: w.state.Type, Says: s.Says}
+		}
+	}
+	return ctx.Err()
+}
+
+// answers reports whether a server says what it stands for.
+func (s Server) answers() bool { return s.State == Ready || s.State == Behind }
+
+// has reports whether a server has records to say.
+func (s Server) has() bool { return s.answers() && !s.denies }
