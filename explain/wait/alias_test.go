@@ -10,7 +10,7 @@ func TestTargetInAnotherZoneIsWaitedForThere(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.everywhere("shipit.dev.", "www.shipit.dev. CNAME host.other.dev.")
 		w.publish(100*ms, "other.dev.", 1, "host.other.dev. A 192.0.2.7")
-		w.publish(500*ms, "other.dev.", 2, "host.other.dev. A 192.0.2.7")
+		w.publish(600*ms, "other.dev.", 2, "host.other.dev. A 192.0.2.7")
 		r, err := w.waits("www.shipit.dev. A 192.0.2.7", time.Minute, nil)
 		w.wantDone(r, err, 875*ms, "ns1.shipit.dev ready CNAME host.other.dev. 0s, ns2.shipit.dev ready CNAME host.other.dev. 0s, "+
 			"host.other.dev., ns1.other.dev ready 192.0.2.7 250ms, ns2.other.dev ready 192.0.2.7 875ms")
