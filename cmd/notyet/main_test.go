@@ -21,7 +21,9 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Setup:               withAPIs,
+		Setup: func(env *testscript.Env) error {
+			return errors.Join(withAPIs(env), withAuthority(env))
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"fails": exits(1), // fails ARGS: notyet exits with 1 and has nothing on standard output
 			"usage": exits(2),

@@ -21,7 +21,7 @@ without a restart, apart from what the log names; when it has a fault, what runs
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			hangup, stop := hangups()
 			defer stop()
-			from := source{load: s.config, resolvConf: "/etc/resolv.conf", hangup: hangup}
+			from := source{load: s.config, resolvConf: resolvConf, hangup: hangup}
 			if s.file != nil {
 				from.file = *s.file
 			}

@@ -7,6 +7,9 @@ import (
 	"notyet/config"
 )
 
+// resolvConf is where the system keeps its name servers.
+const resolvConf = "/etc/resolv.conf"
+
 // systemServers reads what the upstream system stands for, if the configuration has it. As long as resolv.conf is of no
 // use, that is what it was.
 func (d *daemon) systemServers(cfg config.Config) (config.Resolv, error) {

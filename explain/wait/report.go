@@ -75,12 +75,12 @@ func (r *Report) clone() *Report {
 // Missing says why it is not done, in lines.
 func (r *Report) Missing() (lines []string) {
 	for _, n := range r.Names {
-		about := ""
+		name, about := withoutDot(n.Name), ""
 		if n.Name != r.Name {
-			about = n.Name + " at "
+			about = name + " at "
 		}
 		if n.Fault != "" {
-			lines = append(lines, n.Name+": "+n.Fault)
+			lines = append(lines, name+": "+n.Fault)
 			continue
 		}
 		for _, s := range n.Servers {
@@ -95,12 +95,15 @@ func (r *Report) Missing() (lines []string) {
 	switch {
 	case r.Done || len(lines) > 0:
 	case len(r.Names) == 0:
-		lines = append(lines, r.Name+": there was no time to find its name servers")
+		lines = append(lines, withoutDot(r.Name)+": there was no time to find its name servers")
 	default:
-		lines = append(lines, r.Name+": its aliases go round in a circle")
+		lines = append(lines, withoutDot(r.Name)+": its aliases go round in a circle")
 	}
 	return lines
 }
+
+// withoutDot is a name as people write it.
+func withoutDot(name string) string { return strings.TrimSuffix(name, ".") }
 
 func (r *Report) find(name string) *Name {
 	for i := range r.Names {

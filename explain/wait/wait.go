@@ -50,7 +50,7 @@ type Wildcard struct {
 }
 
 func (w Wildcard) Error() string {
-	return fmt.Sprintf("%s %s: a wildcard answers for it, as for every name beside it that is not there: %s", w.Name, w.Type, strings.Join(w.Says, ", "))
+	return fmt.Sprintf("%s %s: a wildcard answers for it, as for every name beside it that is not there: %s", withoutDot(w.Name), w.Type, strings.Join(w.Says, ", "))
 }
 
 // ErrMissing is the error of a wait whose time ran out.

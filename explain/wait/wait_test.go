@@ -111,7 +111,7 @@ func TestZoneThatCannotBeAskedIsWaitedFor(t *testing.T) {
 		w.everywhere("shipit.dev.", "new.shipit.dev. A 192.0.2.7")
 		w.degraded["shipit.dev."] = errors.New("no server answers")
 		r, err := w.waits("new.shipit.dev. A", time.Second, nil)
-		w.wantMissing(r, err, "new.shipit.dev.: no server answers")
+		w.wantMissing(r, err, "new.shipit.dev: no server answers")
 		time.AfterFunc(300*ms, func() {
 			w.mu.Lock()
 			defer w.mu.Unlock()
@@ -159,6 +159,6 @@ func TestThereMayBeNoTimeToFindTheServers(t *testing.T) {
 			s.fault = errTimeout
 		}
 		r, err := w.waits("new.shipit.dev. A", time.Second, nil)
-		w.wantMissing(r, err, "new.shipit.dev.: there was no time to find its name servers")
+		w.wantMissing(r, err, "new.shipit.dev: there was no time to find its name servers")
 	})
 }
