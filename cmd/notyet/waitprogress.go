@@ -116,8 +116,11 @@ type row struct {
 }
 
 func (p *waitProgress) rows(r *wait.Report) (rows []row) {
-	for _, n := range r.Names {
+	for i, n := range r.Names {
 		head := withoutDot(n.Name) + " " + r.Type
+		if i == 0 {
+			head += "  " + seconds(r.Took)
+		}
 		if n.Fault != "" {
 			head += ": " + n.Fault
 		}

@@ -27,7 +27,7 @@ func TestScreenHasALineForEachServerInThePlaceOfTheLast(t *testing.T) {
 	p := waitProgress{out: &out}
 	p.draw(reportOf(lacking, silent, absent), 80, 24)
 	want := strings.Join([]string{
-		"new.shipit.dev A",
+		"new.shipit.dev A  0.0s",
 		"  ns1.shipit.dev  has it       192.0.2.7 after 1.2s",
 		"  ns2.shipit.dev  not yet      NXDOMAIN",
 		"  ns3.shipit.dev  silent       timeout",
@@ -40,7 +40,7 @@ func TestScreenHasALineForEachServerInThePlaceOfTheLast(t *testing.T) {
 	out.Reset()
 	p.draw(reportOf(ready), 80, 24)
 	want = "\x1b[5A" + strings.Join([]string{
-		"new.shipit.dev A",
+		"new.shipit.dev A  0.0s",
 		"  ns1.shipit.dev  has it  192.0.2.7 after 1.2s",
 		"  ns2.shipit.dev  has it  192.0.2.7 after 3.4s",
 		"",
@@ -55,7 +55,7 @@ func TestScreenThatIsTooSmallStillFits(t *testing.T) {
 	var out strings.Builder
 	p := waitProgress{out: &out, colour: true}
 	p.draw(reportOf(lacking, silent, absent), 20, 4)
-	want := "new.shipit.dev A\x1b[K\n  ns1.shipit.dev  …\x1b[K\nand 3 more lines\x1b[K\n\x1b[J"
+	want := "new.shipit.dev A  …\x1b[K\n  ns1.shipit.dev  …\x1b[K\nand 3 more lines\x1b[K\n\x1b[J"
 	if got := out.String(); got != want {
 		t.Errorf("got\n%q\nwant\n%q", got, want)
 	}

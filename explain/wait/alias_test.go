@@ -35,6 +35,20 @@ func TestServersMayLeadToDifferentTargets(t *testing.T) {
 	})
 }
 
+func TestTargetThatNobodyLeadsToAnyMoreIsForgotten(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.everywhere("shipit.dev.", "www.shipit.dev. CNAME old.other.dev.")
+		w.everywhere("other.dev.", "new.other.dev. A 192.0.2.7")
+		for ns := range 2 {
+			w.remove(300*ms, "shipit.dev.", ns+1, "www.shipit.dev. CNAME old.other.dev.")
+			w.publish(300*ms, "shipit.dev.", ns+1, "www.shipit.dev. CNAME new.other.dev.")
+		}
+		r, err := w.waits("www.shipit.dev. A", time.Minute, nil)
+		w.wantDone(r, err, 625*ms, "ns1.shipit.dev ready CNAME new.other.dev. 625ms, ns2.shipit.dev ready CNAME new.other.dev. 625ms, "+
+			"new.other.dev., ns1.other.dev ready 192.0.2.7 625ms, ns2.other.dev ready 192.0.2.7 625ms")
+	})
+}
+
 func TestTargetInTheZoneComesWithTheAnswer(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.everywhere("shipit.dev.", "www.shipit.dev. CNAME host.shipit.dev.")

@@ -183,7 +183,7 @@ func (n *Name) carry(old *Name) (changed bool) {
 // met reports whether a name is as it is waited for, along all that it leads to. path are the names that led there.
 func (w *waiter) met(name string, path []string) bool {
 	n := w.state.find(name)
-	if n == nil || n.Fault != "" || slices.Contains(path, name) { // the last: aliases that go round in a circle
+	if n == nil || slices.Contains(path, name) { // the latter: aliases that go round in a circle
 		return false
 	}
 	path = append(path, name)

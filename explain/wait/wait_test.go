@@ -153,6 +153,15 @@ func TestInterruptedWaitEndsAtOnceAndTellsHowFarItCame(t *testing.T) {
 	})
 }
 
+func TestServerThatWasNotHeardStillSaysWhatItSaid(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.publish(300*ms, "shipit.dev.", 1, "new.shipit.dev. A 192.0.2.7")
+		w.at(100*ms, "shipit.dev.", 2, func(s *server) { s.counted = false })
+		r, err := w.waits("new.shipit.dev. A", 5*time.Second, nil)
+		w.wantMissing(r, err, "ns2.shipit.dev: NXDOMAIN")
+	})
+}
+
 func TestThereMayBeNoTimeToFindTheServers(t *testing.T) {
 	inWorld(t, func(w *world) {
 		for _, s := range w.zones["shipit.dev."] {
