@@ -145,7 +145,7 @@ func (w *World) Kept() []string {
 // lookup asks the resolvers on behalf of the Finder.
 func (w *World) lookup(ctx context.Context, qname string, qtype uint16) (*dns.Msg, netip.Addr, error) {
 	if w.spares(qname) {
-		return nil, netip.Addr{}, fmt.Errorf("%s is not asked for at the resolvers", qname)
+		return nil, netip.Addr{}, fmt.Errorf("%s %s is not asked for at the resolvers", qname, typeName(qtype))
 	}
 	return firstOf(ctx, w.Resolvers, qname, qtype)
 }

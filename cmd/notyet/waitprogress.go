@@ -15,7 +15,6 @@ import (
 type waitProgress struct {
 	out    io.Writer
 	gone   bool
-	began  time.Time
 	screen *terminal // nil: plain lines, one for each change
 	colour bool
 
