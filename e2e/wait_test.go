@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/miekg/dns"
+
 	"notyet/e2e/testbed"
 )
 
@@ -219,6 +221,27 @@ func TestWaitAtGivenServersAsksNobodyElse(t *testing.T) {
 		w.wantLine(t, b.knots[server].Addr.String(), "has it")
 	}
 	w.wantExit(t, 0)
+	b.wantUnasked(t, qname)
+}
+
+// TestWaitWithALeaseLetsClientsAskTooEarly has a notyet that watches another zone. Without the lease Unbound would hear of the name.
+func TestWaitWithALeaseLetsClientsAskTooEarly(t *testing.T) {
+	t.Parallel()
+	b := watching()
+	n := b.front(t, plainZone)
+	qname := newLabel() + "." + threeZone
+	q := ask(qname, dns.TypeA)
+	w := startWait(t, b.unbound, qname, "--lease", "--admin", n.Admin.String())
+	w.wantLine(t, "ns3."+threeZone, "not yet")
+	if code, body := n.Get("/api/v1/watches"); code != 200 || !strings.Contains(body, `"`+qname+`."`) {
+		t.Errorf("watches: got %d %s, want a lease for %s", code, body, qname)
+	}
+	wantRcode(t, q, over(t, "udp", n.Addr, q), dns.RcodeNameError)
+	for _, k := range b.knots {
+		k.Update(t, threeZone, "add "+qname+". 60 A 192.0.2.7")
+	}
+	w.wantExit(t, 0)
+	testbed.Until(t, soon+slack, "the name to be visible", func() bool { return len(over(t, "udp", n.Addr, q).Answer) == 1 })
 	b.wantUnasked(t, qname)
 }
 
