@@ -59,10 +59,10 @@ func upwards(reply *dns.Msg, apex string, o *origin) (next string, life time.Dur
 	switch {
 	case reply.Rcode == dns.RcodeSuccess && below(apex, next):
 		return next, life
-	case reply.Rcode == dns.RcodeNameError && apex == o.qname && !o.reverse && below(apex, suffix(apex)) && soa != nil && next != apex:
+	case reply.Rcode == dns.RcodeNameError && apex == o.qname && !o.reverse && below(apex, Suffix(apex)) && soa != nil && next != apex:
 		// Perhaps the domain was registered a minute ago. The suffix's servers are the first to know. A denial that is not
 		// from a zone above is a filter's: the domain is not to be found behind its back.
-		return suffix(apex), life
+		return Suffix(apex), life
 	}
 	return "", 0
 }

@@ -45,7 +45,7 @@ func (r *Request) origin() (o origin, qname string) {
 		}
 		return o, qname
 	}
-	o.qname = registrable(qname)
+	o.qname = Registrable(qname)
 	if watched && below(o.qname, o.watch) {
 		o.qname = o.watch
 	}
@@ -62,11 +62,11 @@ func reverseTree(qname string) string {
 	return ""
 }
 
-// registrable is the name's ICANN suffix and one label more, or the suffix if it is one.
-func registrable(qname string) string { return last(qname, dns.CountLabel(suffix(qname))+1) }
+// Registrable is the name's ICANN suffix and one label more, or the suffix if it is one.
+func Registrable(qname string) string { return last(qname, dns.CountLabel(Suffix(qname))+1) }
 
-// suffix is the name's ICANN suffix; the last label where none is listed.
-func suffix(qname string) string {
+// Suffix is the name's ICANN suffix; the last label where none is listed.
+func Suffix(qname string) string {
 	for s := strings.TrimSuffix(qname, "."); ; {
 		suffix, _ := publicsuffix.PublicSuffix(s)
 		// Asked of the suffix alone: labels of the name that lead on towards longer rules spoil what it says.

@@ -8,13 +8,19 @@ import (
 
 // suggest says what may have been meant by a key that is not in m: the nearest, or else which there are.
 func (m mapping) suggest(word string) string {
-	const near = 2 // edits; a letter too many, or two swapped
 	keys := slices.Sorted(maps.Keys(m))
 	best := slices.MinFunc(keys, func(a, b string) int { return edits(word, a) - edits(word, b) })
-	if edits(word, best) <= near {
+	if Near(word, best) {
 		return "did you mean " + best + "?"
 	}
 	return "there are " + strings.Join(keys, ", ")
+}
+
+// Near reports whether one word may be a slip of the other: a letter too many, or two swapped. Of words that are the same it
+// says so too, and of long ones never.
+func Near(word, other string) bool {
+	const near = 2 // edits
+	return edits(word, other) <= near
 }
 
 // edits is the Levenshtein distance of a and b in bytes.

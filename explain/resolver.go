@@ -51,13 +51,21 @@ func (r *Resolver) Addr() netip.AddrPort { return r.upstream.Addr() }
 // Ask asks one question. Without rd a resolver says what it has and asks nobody else, or refuses. The reply may have any
 // rcode.
 func (r *Resolver) Ask(ctx context.Context, qname string, qtype uint16, rd bool) (*dns.Msg, error) {
+	if rd {
+		return r.ask(ctx, qname, qtype, wire.RD)
+	}
+	return r.ask(ctx, qname, qtype, 0)
+}
+
+// AskUnchecked is Ask with rd, and without validation.
+func (r *Resolver) AskUnchecked(ctx context.Context, qname string, qtype uint16) (*dns.Msg, error) {
+	return r.ask(ctx, qname, qtype, wire.RD|wire.CD)
+}
+
+func (r *Resolver) ask(ctx context.Context, qname string, qtype uint16, flags wire.Flags) (*dns.Msg, error) {
 	name, err := wire.Name(qname)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", qname, err)
-	}
-	var flags wire.Flags
-	if rd {
-		flags = wire.RD
 	}
 	type result struct {
 		reply []byte
