@@ -53,6 +53,9 @@ func startFakeAPI(token string) *httptest.Server {
 		answerWith(w, admin.CacheEntries{Entries: f.entries(r.FormValue("name"))})
 	})
 	mux.HandleFunc("DELETE /api/v1/cache", f.flush)
+	mux.HandleFunc("GET /api/v1/explain", func(w http.ResponseWriter, r *http.Request) {
+		answerWith(w, f.explain(r.FormValue("name"), r.FormValue("type")))
+	})
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -93,6 +96,14 @@ func (f *fakeAPI) remove(w http.ResponseWriter, r *http.Request) {
 
 func (f *fakeAPI) entries(name string) []admin.CacheEntry {
 	return slices.DeleteFunc(slices.Clone(f.cached), func(e admin.CacheEntry) bool { return e.Name != name })
+}
+
+func (f *fakeAPI) explain(name, qtype string) admin.Explanation {
+	e := admin.Explanation{Name: name, Type: qtype, Cached: f.entries(name)}
+	if p := f.pending[0]; p.Name == name {
+		e.Pending, e.Watch = &p, &f.watches[0]
+	}
+	return e
 }
 
 func (f *fakeAPI) flush(w http.ResponseWriter, r *http.Request) {

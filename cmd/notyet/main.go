@@ -31,6 +31,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case findings:
 		fmt.Fprintln(stderr, problem)
 		return 1
+	case notSo:
+		return 1
 	default:
 		fmt.Fprintf(stderr, "notyet: %v\nrun \"%s --help\" to see what it takes\n", problem, cmd.CommandPath())
 		return 2
@@ -42,3 +44,6 @@ type failure struct{ error }
 
 // findings are the faults of a file, which are what its check has to say: they stand alone, as a compiler's do.
 type findings struct{ error }
+
+// notSo is an answer that a command has printed, and that is not the one hoped for.
+type notSo struct{ error }

@@ -27,6 +27,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"fails": exits(1), // fails ARGS: notyet exits with 1 and has nothing on standard output
 			"usage": exits(2),
+			"notso": notSoOf,
 		},
 	})
 }
@@ -44,13 +45,25 @@ func withAPIs(env *testscript.Env) error {
 // exits is a script command that runs notyet and checks its exit code, which exec does not tell.
 func exits(want int) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, neg bool, args []string) {
-		err := ts.Exec("notyet", args...)
-		var exit *exec.ExitError
-		if neg || !errors.As(err, &exit) || exit.ExitCode() != want {
-			ts.Fatalf("notyet %q: got %v, want exit code %d", args, err, want)
-		}
+		wantExit(ts, neg, args, want)
 		if out := ts.ReadFile("stdout"); out != "" {
 			ts.Fatalf("notyet %q wrote to standard output: %s", args, out)
 		}
+	}
+}
+
+// notSoOf is a script command, notso ARGS: notyet exits with 1, as what it answers is not what was hoped for.
+func notSoOf(ts *testscript.TestScript, neg bool, args []string) {
+	wantExit(ts, neg, args, 1)
+	if out := ts.ReadFile("stderr"); out != "" {
+		ts.Fatalf("notyet %q wrote to standard error: %s", args, out)
+	}
+}
+
+func wantExit(ts *testscript.TestScript, neg bool, args []string, want int) {
+	err := ts.Exec("notyet", args...)
+	var exit *exec.ExitError
+	if neg || !errors.As(err, &exit) || exit.ExitCode() != want {
+		ts.Fatalf("notyet %q: got %v, want exit code %d", args, err, want)
 	}
 }

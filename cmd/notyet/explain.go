@@ -1,0 +1,166 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+	"github.com/spf13/cobra"
+
+	"notyet/admin"
+	"notyet/config"
+	"notyet/explain"
+)
+
+// explaining is what the flags of explain say.
+type explaining struct {
+	remote    remote
+	upstreams []config.Upstream // none: the system's
+	servers   []netip.AddrPort
+	ask       bool
+}
+
+func explainCommand() *cobra.Command {
+	var e explaining
+	cmd := &cobra.Command{
+		Use:   "explain NAME [TYPE]",
+		Short: "Say why a name does not resolve, who says so, and until when",
+		Long: `explain asks the name servers of a name's zone what they have, the resolvers of this
+machine what they have cached, and the notyet that is running what it knows. It prints all
+of that, what it comes to, and what to do. TYPE is A unless you say so.
+
+Explaining spoils no cache: unless --ask is given the resolvers are asked about the name
+without recursion only, as are they about the names between it and its registered domain.
+A resolver that does not answer such a question from its cache is "unknown".
+
+The exit code is 0 when the name resolves wherever it was asked for, and 1 when it does not.`,
+		Example: `  notyet explain www.example.com
+  notyet explain _acme-challenge.example.com TXT
+  notyet explain --upstream 10.0.0.2 --json www.example.com`,
+		Args: nameAndType,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			q, _ := question(args) // which Args has found good
+			client, err := e.remote.client()
+			if err != nil {
+				return err
+			}
+			q.Ask, q.Given = e.ask, e.servers
+			q.Notyet = func(ctx context.Context) *explain.Notyet { return running(ctx, client, q) }
+			return e.run(cmd, q)
+		},
+	}
+	cmd.ValidArgsFunction = offerTypes
+	flags := cmd.Flags()
+	each(flags, &e.upstreams, config.ParseUpstream, "upstream", "`server` to take for the resolver, or system for those of resolv.conf (repeatable)")
+	each(flags, &e.servers, config.ParseAuthority, "server", "`address` of a name server that should have the name, delegated or not (repeatable)")
+	flags.BoolVar(&e.ask, "ask", false, "let the resolvers resolve the name, too: they remember if it is missing")
+	e.remote.register(flags)
+	jsonFlag(flags, &e.remote.json)
+	return cmd
+}
+
+func nameAndType(cmd *cobra.Command, args []string) error {
+	switch {
+	case len(args) == 0:
+		return fmt.Errorf("%s takes a NAME, such as www.example.com", cmd.Name())
+	case len(args) > 2:
+		return fmt.Errorf("%s takes a NAME and a TYPE: %q is one too many", cmd.Name(), args[2])
+	}
+	_, err := question(args)
+	return err
+}
+
+// question reads a name and a type, which is A when there is none.
+func question(args []string) (q explain.Question, err error) {
+	if q.Name, err = config.ParseName(args[0]); err != nil {
+		return q, nameError(args[0], err)
+	}
+	q.Type = dns.TypeA
+	if len(args) > 1 {
+		if q.Type, err = explain.ParseType(args[1]); err != nil {
+			return q, fmt.Errorf("TYPE %q: %w", args[1], err)
+		}
+	}
+	return q, nil
+}
+
+func (e *explaining) run(cmd *cobra.Command, q explain.Question) error {
+	resolvers := e.upstreams
+	if len(resolvers) == 0 {
+		resolvers = []config.Upstream{{System: true}}
+	}
+	world, err := explain.Open(explain.Config{Resolvers: resolvers, ResolvConf: resolvConf})
+	if err != nil {
+		return failure{err}
+	}
+	defer world.Close()
+	facts := world.Explain(cmd.Context(), q)
+	if err := cmd.Context().Err(); err != nil {
+		return failure{errors.New("interrupted")}
+	}
+	if e.remote.json {
+		err = showJSON(cmd, facts)
+	} else {
+		_, isTerminal := terminalOf(cmd.OutOrStdout())
+		err = facts.Write(cmd.OutOrStdout(), isTerminal && coloured())
+	}
+	switch {
+	case err != nil:
+		return failure{err}
+	case facts.Verdict.Code != explain.Fine:
+		return notSo{errors.New(facts.Verdict.Sentence)}
+	}
+	return nil
+}
+
+// running asks the running notyet what it knows; nil: none is running.
+func running(ctx context.Context, client *admin.Client, q explain.Question) *explain.Notyet {
+	got, err := client.Explain(ctx, q.Name, dns.Type(q.Type).String())
+	switch {
+	case errors.Is(err, admin.ErrNoServer):
+		return nil
+	case err != nil:
+		return &explain.Notyet{Fault: err.Error()}
+	}
+	n := &explain.Notyet{
+		Known: got.Known, Pending: got.Pending != nil, Cached: []explain.Cached{}, Zones: []string{}, Authorities: []string{},
+	}
+	if got.Watch != nil {
+		n.Watch, n.Degraded = got.Watch.Name, got.Watch.Degraded
+		n.Authorities = append(n.Authorities, got.Watch.Authorities...)
+	}
+	for _, entry := range got.Cached {
+		n.Cached = append(n.Cached, cached(entry))
+	}
+	if watches, err := client.Watches(ctx); err == nil { // they are for suggestions alone
+		for _, w := range watches.Watches {
+			n.Zones = append(n.Zones, w.Name)
+		}
+	}
+	return n
+}
+
+// cached is an entry of the running notyet's cache as what a resolver has.
+func cached(entry admin.CacheEntry) explain.Cached {
+	c := explain.Cached{State: explain.Unknown, Type: entry.Type}
+	switch {
+	case entry.Stale:
+		c.Why = "it has an answer past its TTL, which may stand in"
+	case entry.Kind == "failure":
+		c.Why = "it keeps a failure, " + entry.Rcode
+	default:
+		c.State = entry.Kind // the API calls them the same
+		left := uint32(max(0, time.Duration(entry.Left)) / time.Second)
+		c.Left = &left
+	}
+	if entry.Kind == explain.Positive {
+		for _, record := range entry.Records {
+			c.Records = append(c.Records, strings.Join(strings.Fields(record), " "))
+		}
+	}
+	return c
+}
