@@ -47,6 +47,45 @@ func TestRescueIsToldWithItsTimes(t *testing.T) {
 	})
 }
 
+// TestRescueOfANameThatWasAskedForByAnotherTypeFirstIsTold: so does gethostbyname, which asks for A once AAAA is answered.
+func TestRescueOfANameThatWasAskedForByAnotherTypeFirstIsTold(t *testing.T) {
+	t.Parallel()
+	const negativeTTL = time.Minute
+	for hold, took := range map[time.Duration]time.Duration{0: 2900 * time.Millisecond, 4 * time.Second: 3 * time.Second} {
+		inBubble(t, func(t *testing.T) {
+			b := newBed(t, holding(hold))
+			first := b.start("web.shipit.dev. AAAA")
+			time.Sleep(2900 * time.Millisecond) // a held question's servers are asked at 3 s
+			b.publish(web, "60 A 192.0.2.7")
+			if hold == 0 {
+				if got := <-first; got != noIP {
+					t.Errorf("before: got %s, want %s", got, noIP)
+				}
+				first = b.start("web.shipit.dev. AAAA")
+			}
+			if got := <-first; got != "NOERROR" {
+				t.Errorf("hold %v: got %s, want NOERROR", hold, got)
+			}
+			sub := b.Subscribe(10)
+			defer sub.Close()
+			b.want(web, yes)
+			for _, want := range []Event{
+				{Kind: Visible, Watch: "shipit.dev.", Name: "web.shipit.dev.", Type: 1, How: "query", Took: took},
+				{Kind: Rescued, Watch: "shipit.dev.", Name: "web.shipit.dev.", Type: 1, How: "query", Took: took, Avoided: negativeTTL - took},
+			} {
+				if got := next(t, sub); got != want {
+					t.Errorf("hold %v: got %+v, want %+v", hold, got, want)
+				}
+			}
+			time.Sleep(2 * time.Minute)
+			b.want(web, yes)
+			if len(sub.C) > 0 {
+				t.Errorf("hold %v: got %+v for an answer that is had anew, want nothing", hold, next(t, sub))
+			}
+		})
+	}
+}
+
 func TestVisibleNameIsNoRescueWhenAPlainCacheWouldHaveItToo(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T) {

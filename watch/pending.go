@@ -114,6 +114,9 @@ func (s *Set) deny(w *Watch, key cache.Key, f finding, started time.Time, worth 
 	case s.stopped:
 		return nil
 	case !worth:
+		if ok {
+			s.appearedLocked(p, f)
+		}
 		s.pending.Remove(q)
 		return nil
 	case !ok:
@@ -133,6 +136,7 @@ func (s *Set) deny(w *Watch, key cache.Key, f finding, started time.Time, worth 
 
 func (p *pending) deniedLocked(f finding, now time.Time) {
 	answers := p.set.config.Cache
+	p.set.appearedLocked(p, f)
 	p.no = f
 	if last := answers.LastAsked(p.asked); !last.Before(p.plain) {
 		p.plain = last.Add(negativeTTL(f.reply))

@@ -59,6 +59,7 @@ func (s *Set) noLongerPending(p *pending, key cache.Key, f finding) {
 	gone, waiting := p.gone, p.waiting
 	if !gone {
 		p.waiting = nil
+		s.appearedLocked(p, f)
 		s.pending.Remove(p.question())
 	}
 	s.mu.Unlock()

@@ -231,6 +231,9 @@ func (s *Set) admit(w *Watch, key cache.Key, f finding, how string) (e *cache.En
 	}
 	e = answers.PutWatched(key, f.reply, cache.Watched{MaxTTL: w.longest(f), NoStale: len(f.asked) > 0}, now)
 	if !was {
+		if p := s.appearedAs(q, now); p != nil {
+			s.tellVisible(p, f, how, now)
+		}
 		return e, false
 	}
 	s.tellVisible(p, f, how, now)

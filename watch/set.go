@@ -58,9 +58,11 @@ type Set struct {
 
 	mu      sync.Mutex // guards all below, the map behind byZone while it is replaced, and the pending names' fields
 	pending *simplelru.LRU[question, *pending]
-	leases  int
-	rescued uint64 // ever
-	stopped bool
+	// appeared are the names that exist by now, without the type that was asked for → the question.
+	appeared *simplelru.LRU[string, *pending]
+	leases   int
+	rescued  uint64 // ever
+	stopped  bool
 	// holdsNone says that no client may be held: the end is near.
 	holdsNone bool
 	running   sync.WaitGroup // goroutines; added to with the lock held and only while not stopped
@@ -78,6 +80,7 @@ func New(config Config) (*Set, error) {
 	s.events.subs = make(map[*Subscription]struct{})
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.pending, _ = simplelru.NewLRU(maxPending, s.evicted) // the only error is a size below one
+	s.appeared, _ = simplelru.NewLRU[string, *pending](maxAppeared, nil)
 	s.metrics = newMetrics(s)
 	s.notify.init(config.Notify)
 	s.byZone.Store(new(map[string]*Watch))
