@@ -13,7 +13,8 @@ func main() {
 	os.Exit(run(interruptible(context.Background()), os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run executes one command line and returns its exit code: 0 done, 1 not so, 2 wrong usage.
+// run executes one command line and returns its exit code: 0 done, 1 not so, 2 wrong usage, or that of the command that notyet
+// runs.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := rootCommand()
 	root.SetArgs(args)
@@ -23,6 +24,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	switch problem := err.(type) {
 	case nil:
 		return 0
+	case ended:
+		return int(problem)
 	case failure:
 		for line := range strings.SplitSeq(problem.Error(), "\n") {
 			fmt.Fprintf(stderr, "notyet: %s\n", line)

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"os/exec"
+	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -28,6 +29,11 @@ func TestScripts(t *testing.T) {
 			"fails": exits(1), // fails ARGS: notyet exits with 1 and has nothing on standard output
 			"usage": exits(2),
 			"notso": notSoOf,
+			"exits": func(ts *testscript.TestScript, neg bool, args []string) { // exits CODE ARGS
+				code, err := strconv.Atoi(args[0])
+				ts.Check(err)
+				exits(code)(ts, neg, args[1:])
+			},
 		},
 	})
 }
