@@ -15,7 +15,7 @@ import (
 )
 
 // aptGet installs every server and tool of the testbed.
-const aptGet = "apt-get install -y --no-install-recommends knot knot-dnsutils unbound nsd iproute2"
+const aptGet = "apt-get install -y --no-install-recommends knot knot-dnsutils unbound nsd iproute2 curl nodejs"
 
 // Look returns the path of a program and fails with the remedy when there is none.
 func Look(o Owner, program string) string {
@@ -146,6 +146,9 @@ func (p *Process) Wait(o Owner, timeout time.Duration) int {
 
 // Output returns what the process has written to standard output and then what to standard error.
 func (p *Process) Output() string { return p.stdout.String() + p.stderr.String() }
+
+// Stdout returns what the process has written to standard output.
+func (p *Process) Stdout() string { return p.stdout.String() }
 
 // Stderr returns what the process has written to standard error.
 func (p *Process) Stderr() string { return p.stderr.String() }
