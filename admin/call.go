@@ -26,7 +26,7 @@ func get[T any](ctx context.Context, c *Client, path string) (T, error) {
 
 // call makes one request for what is below /api/v1/, with its query. A nil body is none; a nil answer is not read.
 func (c *Client) call(ctx context.Context, method, path string, body, answer any) error {
-	r, err := c.request(ctx, method, path, body)
+	r, err := c.request(ctx, method, "/api/v1/"+path, body)
 	if err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (c *Client) request(ctx context.Context, method, path string, body any) (*h
 	if !strings.HasPrefix(c.address, "unix://") {
 		base.Host = reachable(c.address)
 	}
-	r, err := http.NewRequestWithContext(ctx, method, base.String()+"/api/v1/"+path, content)
+	r, err := http.NewRequestWithContext(ctx, method, base.String()+path, content)
 	if err != nil {
 		return nil, err
 	}

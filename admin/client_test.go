@@ -212,3 +212,23 @@ func TestClientStopsWithItsContext(t *testing.T) {
 		t.Errorf("before the call: got %v, want %v", err, context.Canceled)
 	}
 }
+
+func TestClientTellsWhetherAServerIsReady(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name    string
+		handler http.HandlerFunc
+		want    string // empty: it is
+	}{
+		{"ready", answer(200, "text/plain; charset=utf-8", "ready\n"), ""},
+		{"not ready", answer(503, "text/plain; charset=utf-8", "stopping\n"), "not ready: stopping"},
+		{"a page", answer(200, "text/html", "<html>"), "200 OK, and not in the words of the API"},
+		{"a gateway's page", answer(503, "text/html", "<html>"), "503 Service Unavailable, and not in the words"},
+		{"no such page", answer(404, "text/plain", "404 page not found"), "404 Not Found, and not in the words"},
+	} {
+		err := served(t, "", tt.handler).Ready(t.Context())
+		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: got %v, want %q", tt.name, err, tt.want)
+		}
+	}
+}

@@ -80,10 +80,13 @@ func (v *verdict) Header() http.Header         { return v.header }
 func (v *verdict) Write(b []byte) (int, error) { return len(b), nil }
 func (v *verdict) WriteHeader(status int)      { v.status = status }
 
+// isReady is what /readyz says then.
+const isReady = "ready"
+
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 	if err := s.config.Ready(); err != nil {
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 		return
 	}
-	fmt.Fprintln(w, "ready")
+	fmt.Fprintln(w, isReady)
 }

@@ -1,21 +1,38 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+)
 
 func checkCommand() *cobra.Command {
 	var file *string
-	var asJSON bool
+	var asJSON, live bool
+	var server remote
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "Print the effective configuration, or every fault of a file",
+		Short: "Print the effective configuration, every fault of a file, or whether a server is ready",
 		Long: `check prints the configuration that a file stands for, with all defaults filled in.
 If the file has faults it prints each of them instead, on standard error, and exits with 1.
-Without a file it prints the defaults.`,
+Without a file it prints the defaults.
+
+With --live it asks a running notyet whether it is ready for queries, and exits with 1 when it
+is not, or when there is none: for health checks. No token is needed.`,
 		Example: `  notyet check --config notyet.yaml
   notyet check > notyet.yaml
-  notyet check --json`,
+  notyet check --json
+  notyet check --live --admin unix:///run/notyet.sock`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case live && (file != nil || asJSON):
+				return errors.New("--live asks a server, and goes with --admin alone")
+			case live:
+				return checkLive(cmd, &server)
+			case server.address != nil:
+				return errors.New("--admin is for --live: add it, or leave --admin out")
+			}
 			c, err := load(file)
 			if err != nil {
 				return findings{err}
@@ -28,5 +45,7 @@ Without a file it prints the defaults.`,
 	}
 	fileFlag(cmd.Flags(), &file)
 	jsonFlag(cmd.Flags(), &asJSON)
+	cmd.Flags().BoolVar(&live, "live", false, "ask a running notyet whether it is ready, for 2 s at most")
+	server.registerAddress(cmd.Flags())
 	return cmd
 }

@@ -48,6 +48,7 @@ func TestCommandsManageWhatRuns(t *testing.T) {
 		{nil, []string{"__complete", "watch", "remove", ""}, "preview.shipit.dev\tends in "},
 		{nil, []string{"watch", "remove", "preview.shipit.dev"}, "the lease of preview.shipit.dev has ended"},
 		{nil, []string{"watch", "list", "--json"}, `"watches": []`},
+		{nil, []string{"check", "--live"}, "ready\n"},
 	} {
 		if step.do != nil {
 			step.do()

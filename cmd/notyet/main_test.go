@@ -2,6 +2,9 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os/exec"
 	"strconv"
 	"testing"
@@ -38,10 +41,22 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// withAPIs gives a script the addresses of two running notyets, in API and in GUARDED, which asks for a token.
+// withAPIs gives a script the addresses of two running notyets, in API and in GUARDED, which asks for a token, and of some
+// that check --live takes for none.
 func withAPIs(env *testscript.Env) error {
 	for variable, token := range map[string]string{"API": "", "GUARDED": "0123456789abcdef"} {
 		s := startFakeAPI(token)
+		env.Defer(s.Close)
+		env.Setenv(variable, s.Listener.Addr().String())
+	}
+	for variable, handler := range map[string]http.HandlerFunc{
+		"STARTING": func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "no upstream has answered yet", http.StatusServiceUnavailable)
+		},
+		"STRANGER": func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "hello") },
+		"SILENT":   func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() },
+	} {
+		s := httptest.NewServer(handler)
 		env.Defer(s.Close)
 		env.Setenv(variable, s.Listener.Addr().String())
 	}

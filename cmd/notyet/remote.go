@@ -28,11 +28,16 @@ type remote struct {
 	json      bool    // show the answer of the API as it is
 }
 
-// register adds what finds the server.
+// register adds what finds the server and what lets in.
 func (r *remote) register(flags *pflag.FlagSet) {
+	r.registerAddress(flags)
+	last(flags, &r.tokenFile, parsePath, "admin-token-file", "`file` with the token it asks for; else that of "+tokenVariable)
+}
+
+// registerAddress adds what finds the server alone.
+func (r *remote) registerAddress(flags *pflag.FlagSet) {
 	last(flags, &r.address, parseServer, "admin",
 		"`address` of the admin API of a running notyet; else that of "+adminVariable+", else "+config.Default().Admin)
-	last(flags, &r.tokenFile, parsePath, "admin-token-file", "`file` with the token it asks for; else that of "+tokenVariable)
 }
 
 // parseServer reads where an admin API is, which is never nowhere.
