@@ -139,6 +139,9 @@ func duplicate(key, value string) fault {
 // Ours reports whether what is sent to addr arrives at one of the listeners, on this machine as it is now.
 func (c Config) Ours(addr netip.AddrPort) bool { return ours(addr, c.Listen, localAddrs()) }
 
+// docker is where containers have the resolver of a Docker network. What is sent there is redirected before a wildcard takes it.
+var docker = netip.AddrFrom4([4]byte{127, 0, 0, 11})
+
 // ours reports whether what is sent to addr arrives at one of our own listeners.
 func ours(addr netip.AddrPort, listen []netip.AddrPort, local []netip.Addr) bool {
 	for _, l := range listen {
@@ -147,6 +150,9 @@ func ours(addr netip.AddrPort, listen []netip.AddrPort, local []netip.Addr) bool
 		}
 		// A wildcard takes its own family only.
 		if !l.Addr().IsUnspecified() || l.Port() != addr.Port() || l.Addr().Is4() != addr.Addr().Is4() {
+			continue
+		}
+		if addr.Addr() == docker {
 			continue
 		}
 		if addr.Addr().IsLoopback() || slices.Contains(local, addr.Addr()) {

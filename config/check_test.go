@@ -23,6 +23,8 @@ func TestCheck(t *testing.T) {
 		{"same address over TCP", "[::1]:53", "tcp://[::1]", `upstreams[0] "tcp://[::1]:53": ` + itself},
 		{"second listener", "127.0.0.1:53 127.0.0.1:1053", "127.0.0.1:1053", `upstreams[0] "127.0.0.1:1053": ` + itself},
 		{"wildcard has loopback", "0.0.0.0:53", "127.1.2.3:53", `upstreams[0] "127.1.2.3:53": ` + itself},
+		{"wildcard has not Docker's resolver", "0.0.0.0:53", "127.0.0.11", ""},
+		{"Docker's resolver", "127.0.0.11:53", "127.0.0.11", `upstreams[0] "127.0.0.11:53": ` + itself},
 		{"wildcard has not the other family", "[::]:53 0.0.0.0:1053", "127.0.0.1:53", ""},
 		{"wildcard has IPv6 loopback", "[::]:53", "::1", `upstreams[0] "[::1]:53": ` + itself},
 		{"wildcard has this machine", "0.0.0.0:53", "192.0.2.7", `upstreams[0] "192.0.2.7:53": ` + itself},
