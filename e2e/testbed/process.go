@@ -15,7 +15,8 @@ import (
 )
 
 // aptGet installs every server and tool of the testbed.
-const aptGet = "apt-get install -y --no-install-recommends knot knot-dnsutils unbound nsd iproute2 curl nodejs"
+const aptGet = "apt-get install -y --no-install-recommends knot knot-dnsutils unbound nsd iproute2 curl nodejs " +
+	"shellcheck sudo busybox buildah umoci runc nftables"
 
 // Look returns the path of a program and fails with the remedy when there is none.
 func Look(o Owner, program string) string {
