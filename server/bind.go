@@ -15,8 +15,14 @@ import (
 // portTries is how often a port is drawn that has to be free for both UDP and TCP.
 const portTries = 16
 
-// bind opens the sockets of one address.
+// bind opens the sockets of one address, or takes those that were passed.
 func (s *Server) bind(ctx context.Context, addr netip.AddrPort) error {
+	if tcp := s.config.Passed.TCP(addr); len(tcp) > 0 {
+		s.tcp = append(s.tcp, tcp...)
+		udp, err := s.config.Passed.UDP(addr, s.config.Replies)
+		s.udp = append(s.udp, udp...)
+		return err
+	}
 	tries := 1
 	if addr.Port() == 0 {
 		tries = portTries

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +30,8 @@ type Config struct {
 	Listen []netip.AddrPort
 	// ReusePort lets other processes bind the same addresses.
 	ReusePort bool
+	// Passed has sockets that are bound already, for some of the addresses or all; nil: none. New takes those out.
+	Passed *socket.Passed
 	// Replies is the batch that the replies to misses go with; nil: each goes by itself.
 	Replies *socket.Batch
 	// Readers is how many sockets each address gets where the kernel spreads clients over them; 0: GOMAXPROCS.
@@ -90,10 +93,11 @@ func New(ctx context.Context, config Config) (*Server, error) {
 }
 
 // Addrs are the addresses that are bound, with their ports.
-func (s *Server) Addrs() []netip.AddrPort {
-	addrs := make([]netip.AddrPort, len(s.tcp))
-	for i, l := range s.tcp {
-		addrs[i] = tcpAddr(l.Addr())
+func (s *Server) Addrs() (addrs []netip.AddrPort) {
+	for _, l := range s.tcp {
+		if addr := tcpAddr(l.Addr()); !slices.Contains(addrs, addr) {
+			addrs = append(addrs, addr)
+		}
 	}
 	return addrs
 }

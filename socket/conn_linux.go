@@ -25,18 +25,19 @@ type batchConn struct {
 	conn     *net.UDPConn
 	raw      syscall.RawConn
 	wildcard bool
+	passed   bool          // somebody else has it too, and goes on with it
 	drops    atomic.Uint32 // the kernel's counter, as the last packet brought it
 
 	mu     sync.Mutex // guards outbox
 	outbox outbox
 }
 
-func newConn(c *net.UDPConn, wildcard bool, batch *Batch) (Conn, error) {
+func newConn(c *net.UDPConn, wildcard bool, batch *Batch, passed bool) (Conn, error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
-	b := &batchConn{conn: c, raw: raw, wildcard: wildcard}
+	b := &batchConn{conn: c, raw: raw, wildcard: wildcard, passed: passed}
 	b.outbox.init(batch, b)
 	return b, nil
 }
@@ -226,8 +227,13 @@ func (c *batchConn) flushLocked() error {
 }
 
 // Stop also takes the socket out of those that share its port, lest the kernel gives it packets that the others would have
-// answered: it connects it to a port where nothing is. Replies name their address and go out all the same.
+// answered: it connects it to a port where nothing is. Replies name their address and go out all the same. What arrives on one
+// that was passed is for whoever has it next.
 func (c *batchConn) Stop() {
+	defer c.conn.SetReadDeadline(time.Unix(1, 0))
+	if c.passed {
+		return
+	}
 	self := c.LocalAddr().Addr()
 	if self.IsUnspecified() {
 		self = loopback(self)
@@ -235,7 +241,6 @@ func (c *batchConn) Stop() {
 	_ = c.raw.Control(func(fd uintptr) {
 		_ = unix.Connect(int(fd), sockaddr(netip.AddrPortFrom(self, discardPort))) // else some packets are lost
 	})
-	_ = c.conn.SetReadDeadline(time.Unix(1, 0))
 }
 
 // discardPort is that of the discard service (RFC 863), which nobody runs.

@@ -18,8 +18,8 @@ var implementations = []struct {
 	name string
 	make func(*net.UDPConn, bool) (Conn, error)
 }{
-	{"native", func(c *net.UDPConn, wildcard bool) (Conn, error) { return newConn(c, wildcard, nil) }},
-	{"native with a batch", func(c *net.UDPConn, wildcard bool) (Conn, error) { return newConn(c, wildcard, new(Batch)) }},
+	{"native", func(c *net.UDPConn, wildcard bool) (Conn, error) { return newConn(c, wildcard, nil, false) }},
+	{"native with a batch", func(c *net.UDPConn, wildcard bool) (Conn, error) { return newConn(c, wildcard, new(Batch), false) }},
 	{"plain", newPlainConn},
 }
 

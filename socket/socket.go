@@ -56,7 +56,7 @@ func Listen(ctx context.Context, addr netip.AddrPort, shared bool, batch *Batch)
 	if err != nil {
 		return nil, err
 	}
-	return newConn(c, addr.Addr().IsUnspecified(), batch)
+	return newConn(c, addr.Addr().IsUnspecified(), batch, false)
 }
 
 func listen(ctx context.Context, addr netip.AddrPort, shared bool) (*net.UDPConn, error) {
