@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -118,7 +119,7 @@ func (d *daemon) open(ctx context.Context, cfg config.Config) (err error) {
 	d.resolver = resolver.New(resolver.Config{Cache: d.answers, Routes: d.routes, Watches: d.watching, Log: d.log})
 	host, _ := os.Hostname() // without one, id.server is REFUSED
 	d.server, err = server.New(ctx, server.Config{
-		Listen: cfg.Listen, ReusePort: cfg.ReusePort, Replies: replies,
+		Listen: cfg.Listen, Passed: d.from.manager.sockets, ReusePort: cfg.ReusePort, Replies: replies,
 		Cache: d.answers, Resolve: d.resolver.Serve, Notify: d.watching.Notified, Allow: prefixes(cfg.Allow), RateLimit: cfg.RateLimit,
 		Version: version(), ID: host,
 		QueryLog: queryLogs[cfg.QueryLog], Log: d.log,
@@ -209,6 +210,7 @@ func (d *daemon) run(ctx context.Context) error {
 	}()
 	release := context.AfterFunc(ctx, d.watching.ReleaseHeld)
 	defer release()
+	defer context.AfterFunc(ctx, d.from.manager.stopping)()
 	endState := d.state.begin() // before anybody asks what is leased
 	parts.Go(func() { d.watching.Run(below) })
 	parts.Go(func() { d.finder.Run(below) })
@@ -225,6 +227,7 @@ func (d *daemon) run(ctx context.Context) error {
 		})
 	}
 	d.announce()
+	d.from.manager.ready(d.status())
 	d.resolver.Probe()
 	endSnapshot := d.snapshot.begin()
 	reloading, stopReloading := context.WithCancel(ctx)
@@ -254,6 +257,18 @@ func (d *daemon) announce() {
 			d.log.Info("forwarding", "zone", wire.String(route.Zone), "upstream", up.String())
 		}
 	}
+}
+
+// status is what the service manager shows about a running daemon.
+func (d *daemon) status() string {
+	if d.fault != "" {
+		return "The configuration has a fault: what ran before stays; the log has more"
+	}
+	var addrs []string
+	for _, addr := range d.server.Addrs() {
+		addrs = append(addrs, addr.String())
+	}
+	return "Answering on " + strings.Join(addrs, ", ")
 }
 
 // ready says what is missing before clients should be sent here.

@@ -14,12 +14,13 @@ import (
 	"notyet/resolver"
 )
 
-// source is where configurations come from.
+// source is where configurations come from, and who has them brought into force.
 type source struct {
 	load       func() (config.Config, error) // reads the file anew; flags still override it
 	file       string                        // that is followed as it changes; empty: there is none
 	resolvConf string                        // where the upstream system is written down, followed too
 	hangup     <-chan os.Signal              // each is a demand to read everything again
+	manager    manager                       // that hears of it
 }
 
 // reloader is what the daemon knows of its configuration. Once follow runs, only its goroutine uses it.
@@ -88,7 +89,9 @@ func (d *daemon) follow(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-d.from.hangup:
+			d.from.manager.reloading()
 			d.reload(true)
+			d.from.manager.ready(d.status())
 		case <-changed:
 			d.reload(false)
 		case now := <-retire.C:
