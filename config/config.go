@@ -15,10 +15,11 @@ import (
 type Config struct {
 	Listen         []netip.AddrPort // each UDP and TCP, at least one; port 0 is any free port
 	Upstreams      []Upstream       // in order of preference, 1 to 64
+	ResolvConf     string           // file that the upstream system is read from, and followed
 	Policy         Policy
 	ReusePort      bool             // share the listen addresses with other processes
 	Routes         []Route          // zones with upstreams of their own; the longest match wins
-	Bootstrap      []netip.AddrPort // DNS servers that know the addresses of upstreams given by name; empty: those of /etc/resolv.conf
+	Bootstrap      []netip.AddrPort // DNS servers that know the addresses of upstreams given by name; empty: those of ResolvConf
 	TLSCA          string           // file with the roots (PEM) that upstreams over TLS are checked against; empty: the system's
 	TLSPins        []Pin            // keys that upstreams over TLS must have
 	Cache          Cache
@@ -72,9 +73,10 @@ const (
 // Default is the configuration of an empty file. The caller owns its slices.
 func Default() Config {
 	return Config{
-		Listen:    []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:1053")},
-		Upstreams: []Upstream{{System: true}},
-		Policy:    Sequential,
+		Listen:     []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:1053")},
+		Upstreams:  []Upstream{{System: true}},
+		ResolvConf: "/etc/resolv.conf",
+		Policy:     Sequential,
 		Cache: Cache{
 			Memory:         64 << 20,
 			MaxTTL:         24 * time.Hour,

@@ -14,6 +14,7 @@ func configKeys(c *Config) mapping {
 	return mapping{
 		"listen":           list(&c.Listen, ParseListen),
 		"upstreams":        list(&c.Upstreams, ParseUpstream),
+		"resolv_conf":      scalar(&c.ResolvConf, parseResolvConf),
 		"policy":           scalar(&c.Policy, oneOf(Sequential, Random)),
 		"reuse_port":       scalar(&c.ReusePort, parseBool),
 		"routes":           listOf(&c.Routes, route),

@@ -31,6 +31,7 @@ func TestEveryKeyReplacesItsDefault(t *testing.T) {
 	const file = `
 listen: [192.0.2.1, "[::1]:5353"]
 upstreams: [tcp://192.0.2.53, system]
+resolv_conf: /run/systemd/resolve/resolv.conf
 policy: random
 reuse_port: true
 routes:
@@ -72,10 +73,11 @@ query_log: denial
 state: /var/lib/notyet/
 `
 	want := config.Config{
-		Listen:    []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:53"), netip.MustParseAddrPort("[::1]:5353")},
-		Upstreams: []config.Upstream{{TCP: true, Addr: netip.MustParseAddrPort("192.0.2.53:53")}, {System: true}},
-		Policy:    config.Random,
-		ReusePort: true,
+		Listen:     []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:53"), netip.MustParseAddrPort("[::1]:5353")},
+		Upstreams:  []config.Upstream{{TCP: true, Addr: netip.MustParseAddrPort("192.0.2.53:53")}, {System: true}},
+		ResolvConf: "/run/systemd/resolve/resolv.conf",
+		Policy:     config.Random,
+		ReusePort:  true,
 		Routes: []config.Route{
 			{Zone: "cluster.local.", Upstreams: []config.Upstream{{TCP: true, Addr: netip.MustParseAddrPort("10.96.0.10:53")}}},
 			{Zone: ".", Upstreams: []config.Upstream{
@@ -151,6 +153,8 @@ func TestFaultNamesLineKeyValueAndRemedy(t *testing.T) {
 		{"relative file", "cache:\n  snapshot: here", `line 2: cache.snapshot "here": write the absolute path of a file, or "" for none`},
 		{"directory", "tls_ca: /etc/", `line 1: tls_ca "/etc/": write the absolute path of a file, or "" for none`},
 		{"file with a newline", `tls_ca: "/a\nb"`, `line 1: tls_ca "/a\nb": write a path without control characters`},
+		{"no resolv.conf", `resolv_conf: ""`, `line 1: resolv_conf "": write the absolute path of a file, such as /etc/resolv.conf`},
+		{"directory for a resolv.conf", `resolv_conf: /etc/`, `line 1: resolv_conf "/etc/": write the absolute path of a file, such as /etc/resolv.conf`},
 		{"relative directory", "state: here", `line 1: state "here": write the absolute path of a directory, or "" for none`},
 		{"directory with a newline", `state: "/a\nb"`, `line 1: state "/a\nb": write a path without control characters`},
 		{"admin for other machines", "log: info\nadmin: 0.0.0.0:8053", `line 2: admin "0.0.0.0:8053": write a token into a file and name it in admin_token_file: other machines reach this address; or write 127.0.0.1 in its place`},
@@ -159,7 +163,7 @@ func TestFaultNamesLineKeyValueAndRemedy(t *testing.T) {
 		{"bootstrap by name", "bootstrap: [dns.example]", `line 1: bootstrap[0] "dns.example": write the IP address of a DNS server, such as 192.0.2.1 or "[2001:db8::1]:53"`},
 		{"pin of nothing", "tls_pins: [a]", `line 1: tls_pins[0] "a": write the name of an upstream, = and the SHA-256 of its key in base64, as curl's --pinnedpubkey takes it`},
 		{"short pin", "tls_pins: [a=YQ==]", `line 1: tls_pins[0] "a=YQ==": write the name of an upstream, = and the SHA-256 of its key in base64, as curl's --pinnedpubkey takes it`},
-		{"key of no language", "\"a\\nb\": 1", `line 1: "a\nb": unknown key: there are admin, admin_token_file, allow, bootstrap, cache, listen, log, log_format, notify, policy, query_log, rate_limit, reuse_port, routes, state, tls_ca, tls_pins, upstreams, watch`},
+		{"key of no language", "\"a\\nb\": 1", `line 1: "a\nb": unknown key: there are admin, admin_token_file, allow, bootstrap, cache, listen, log, log_format, notify, policy, query_log, rate_limit, resolv_conf, reuse_port, routes, state, tls_ca, tls_pins, upstreams, watch`},
 		{"key twice", "log: info\npolicy: random\nlog: debug", "line 3: log: remove it: already on line 1"},
 		{"key is a list", "? [a]\n: b", "line 1: write a plain word as key"},
 		{"merge key", "cache: &c {memory: 8MiB}\nroutes:\n- <<: *c\n  zone: a\n  upstreams: [192.0.2.1]", `line 3: routes[0]."<<": unknown key: there are upstreams, zone`},

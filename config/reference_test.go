@@ -84,6 +84,8 @@ func TestReferenceExamplesAreAccepted(t *testing.T) {
 		`admin: ""`,
 		`{admin: "0.0.0.0:8053", admin_token_file: /etc/notyet/token}`,
 		`state: /var/lib/notyet`,
+		`resolv_conf: /run/systemd/resolve/resolv.conf`,
+		`resolv_conf: /run/NetworkManager/no-stub-resolv.conf`,
 	} {
 		if _, err := Parse([]byte(example)); err != nil {
 			t.Errorf("%s: %v", example, err)

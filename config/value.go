@@ -93,6 +93,14 @@ func parseFile(s string) (string, error) {
 	return s, printable(s)
 }
 
+// parseResolvConf takes the absolute path of a file, as Unix has it on every system: the default is such a one.
+func parseResolvConf(s string) (string, error) {
+	if !filepath.IsAbs(s) && !strings.HasPrefix(s, "/") || strings.HasSuffix(s, "/") {
+		return "", errors.New("write the absolute path of a file, such as /etc/resolv.conf")
+	}
+	return s, printable(s)
+}
+
 // parseDirectory takes the absolute path of a directory, or nothing.
 func parseDirectory(s string) (string, error) {
 	switch {

@@ -12,15 +12,16 @@ import (
 
 // file is the shape of the configuration file, in its order.
 type file struct {
-	Listen    []string    `yaml:"listen"`
-	Upstreams []string    `yaml:"upstreams"`
-	Policy    Policy      `yaml:"policy"`
-	ReusePort bool        `yaml:"reuse_port"`
-	Routes    []fileRoute `yaml:"routes"`
-	Bootstrap []string    `yaml:"bootstrap"`
-	TLSCA     string      `yaml:"tls_ca"`
-	TLSPins   []string    `yaml:"tls_pins"`
-	Cache     struct {
+	Listen     []string    `yaml:"listen"`
+	Upstreams  []string    `yaml:"upstreams"`
+	ResolvConf string      `yaml:"resolv_conf"`
+	Policy     Policy      `yaml:"policy"`
+	ReusePort  bool        `yaml:"reuse_port"`
+	Routes     []fileRoute `yaml:"routes"`
+	Bootstrap  []string    `yaml:"bootstrap"`
+	TLSCA      string      `yaml:"tls_ca"`
+	TLSPins    []string    `yaml:"tls_pins"`
+	Cache      struct {
 		Memory         string `yaml:"memory"`
 		MaxTTL         string `yaml:"max_ttl"`
 		MaxNegativeTTL string `yaml:"max_negative_ttl"`
@@ -92,6 +93,7 @@ func (c Config) file() file {
 	f := file{
 		Listen:         spell(c.Listen),
 		Upstreams:      spell(c.Upstreams),
+		ResolvConf:     c.ResolvConf,
 		Policy:         c.Policy,
 		ReusePort:      c.ReusePort,
 		Bootstrap:      spell(c.Bootstrap),

@@ -36,6 +36,7 @@ func TestYAMLHasEveryKeyAndNoComment(t *testing.T) {
   - 127.0.0.1:1053
 upstreams:
   - system
+resolv_conf: /etc/resolv.conf
 policy: sequential
 reuse_port: false
 routes: []

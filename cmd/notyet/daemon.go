@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -82,6 +83,7 @@ func newHandler(cfg config.Config, level slog.Leveler, w io.Writer) slog.Handler
 
 // build opens everything that can fail and wires it. Nothing runs yet.
 func build(ctx context.Context, cfg config.Config, from source, stderr io.Writer) (*daemon, error) {
+	from.resolvConf = cmp.Or(from.resolvConf, cfg.ResolvConf)
 	level := new(slog.LevelVar)
 	d := &daemon{
 		log: slog.New(newHandler(cfg, level, stderr)), level: level, deadlines: upstream.NewDeadlines(), metrics: upstream.NewMetrics(),

@@ -59,7 +59,7 @@ func serveDemo(ctx context.Context, s demo.Setting, listening func(netip.AddrPor
 	cfg.Watch = []config.Watch{watch}
 	cfg.Admin = ""
 	load := func() (config.Config, error) { return cfg, nil }
-	d, err := build(ctx, cfg, source{load: load, resolvConf: resolvConf}, io.Discard)
+	d, err := build(ctx, cfg, source{load: load}, io.Discard)
 	if err != nil {
 		return err
 	}

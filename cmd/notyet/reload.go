@@ -18,7 +18,7 @@ import (
 type source struct {
 	load       func() (config.Config, error) // reads the file anew; flags still override it
 	file       string                        // that is followed as it changes; empty: there is none
-	resolvConf string                        // where the upstream system is written down, followed too
+	resolvConf string                        // where the upstream system is written down, followed too; empty: where the configuration says
 	hangup     <-chan os.Signal              // each is a demand to read everything again
 	manager    manager                       // that hears of it
 }
@@ -140,7 +140,7 @@ func (d *daemon) read() (wanted, next config.Config, system config.Resolv, err e
 
 // sinceStart gives a configuration the values of the one that runs in all that takes effect only at the start.
 func sinceStart(next, running config.Config) config.Config {
-	next.Listen, next.ReusePort, next.LogFormat = running.Listen, running.ReusePort, running.LogFormat
+	next.Listen, next.ResolvConf, next.ReusePort, next.LogFormat = running.Listen, running.ResolvConf, running.ReusePort, running.LogFormat
 	next.Admin, next.AdminTokenFile = running.Admin, running.AdminTokenFile
 	next.Cache.Snapshot, next.State = running.Cache.Snapshot, running.State
 	return next

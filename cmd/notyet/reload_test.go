@@ -262,11 +262,11 @@ func TestWhatNeedsARestartIsToldAndTheRestTakesEffect(t *testing.T) {
 	good := fmt.Sprintf("upstreams: [%q]\n", upstreamOf(t, addressOf).addr)
 	noFlags := func(s *settings) { s.listen, s.admin = nil, nil }
 	r := startReloading(t, good+"listen: ['127.0.0.1:0']\nadmin: 127.0.0.1:0", "", noFlags)
-	changed := r.becomes(t, good+"listen: [192.0.2.1]\nadmin: 0.0.0.0:8053\nadmin_token_file: /token\nstate: /state\nlog_format: text\nreuse_port: true\nallow: []")
-	if want := "listen, reuse_port, allow, admin, admin_token_file, log_format, state"; changed != want {
+	changed := r.becomes(t, good+"listen: [192.0.2.1]\nresolv_conf: /resolv.conf\nadmin: 0.0.0.0:8053\nadmin_token_file: /token\nstate: /state\nlog_format: text\nreuse_port: true\nallow: []")
+	if want := "listen, resolv_conf, reuse_port, allow, admin, admin_token_file, log_format, state"; changed != want {
 		t.Errorf("got %q told as changed, want %s", changed, want)
 	}
-	for _, want := range []string{"listen", "reuse_port", "admin", "admin_token_file", "log_format", "state"} {
+	for _, want := range []string{"listen", "resolv_conf", "reuse_port", "admin", "admin_token_file", "log_format", "state"} {
 		if got := r.line(t, "changed, and takes effect only after a restart")["key"]; got != want {
 			t.Errorf("got %s told, want %s", got, want)
 		}
@@ -275,8 +275,8 @@ func TestWhatNeedsARestartIsToldAndTheRestTakesEffect(t *testing.T) {
 		t.Errorf("got %s at the old address, want REFUSED as the new file has it", wire.RcodeName(m.Rcode))
 	}
 	r.becomes(t, good+"listen: ['127.0.0.1:0']\nadmin: 127.0.0.1:0")
-	if got := strings.Count(r.stderr.String(), "only after a restart"); got != 6 {
-		t.Errorf("got %d keys told, want 6: all is as it was", got)
+	if got := strings.Count(r.stderr.String(), "only after a restart"); got != 7 {
+		t.Errorf("got %d keys told, want 7: all is as it was", got)
 	}
 }
 
@@ -332,6 +332,22 @@ func TestSystemServersAreFollowed(t *testing.T) {
 	}
 	if got := r.counts(t, `notyet_config_reloads_total{result="applied"}`); got != "0" {
 		t.Errorf("got %s reloads counted, want none: the configuration is what it was", got)
+	}
+}
+
+func TestSystemServersAreThoseOfTheFileThatIsNamed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file, resolvConf := filepath.Join(dir, "notyet.yaml"), filepath.Join(dir, "uplinks")
+	put(t, resolvConf, "nameserver 192.0.2.7\n")
+	put(t, file, fmt.Sprintf("resolv_conf: %q\nadmin: ''\n", resolvConf))
+	p := startProgram(t, "--config="+file)
+	if got := p.line(t, "forwarding")["upstream"]; got != "192.0.2.7:53" {
+		t.Errorf("got upstream %v at the start, want 192.0.2.7:53", got)
+	}
+	put(t, resolvConf, "nameserver 192.0.2.8\n")
+	if got := p.line(t, "name servers of the system")["upstreams"]; got != "192.0.2.8:53" {
+		t.Errorf("got upstreams %v after a change, want 192.0.2.8:53", got)
 	}
 }
 

@@ -32,7 +32,7 @@ of the addresses of --listen and of the file.`,
 			}
 			hangup, stop := hangups()
 			defer stop()
-			from := source{load: s.config, resolvConf: resolvConf, hangup: hangup, manager: manager}
+			from := source{load: s.config, hangup: hangup, manager: manager}
 			if s.file != nil {
 				from.file = *s.file
 			}
