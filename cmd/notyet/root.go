@@ -24,7 +24,7 @@ soon after it is published.`,
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
-	root.AddCommand(serveCommand(), checkCommand(), watchCommand(), cacheCommand(), waitCommand(), explainCommand(), runCommand(), demoCommand(), versionCommand())
+	root.AddCommand(serveCommand(), checkCommand(), watchCommand(), cacheCommand(), waitCommand(), explainCommand(), runCommand(), demoCommand(), versionCommand(), manCommand())
 	group(root)
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {

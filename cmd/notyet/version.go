@@ -28,6 +28,9 @@ func versionCommand() *cobra.Command {
 	return cmd
 }
 
+// stamped is the version that a release is given by the linker (-X main.stamped=v1.2.3). Nothing else sets it.
+var stamped string
+
 // release is what this program was made from.
 type release struct {
 	Version  string `json:"version"` // devel when built outside a module's release
@@ -37,7 +40,9 @@ type release struct {
 
 func thisRelease() release {
 	b := release{Version: "devel", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+	if info, ok := debug.ReadBuildInfo(); stamped != "" {
+		b.Version = stamped
+	} else if ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
 		b.Version = info.Main.Version
 	}
 	return b
