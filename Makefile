@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help test race fuzz e2e bench visible soak ci
+.PHONY: help test race fuzz e2e bench visible soak release ci
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' Makefile
@@ -24,6 +24,9 @@ visible: ## time until a record that was asked for too early is visible (see ben
 
 soak: ## 10 minutes of mixed load at 20,000 queries a second
 	go run ./e2e/soak -duration 10m -qps 20000
+
+release: ## archives, Debian packages, bills of materials and checksums in dist/ (VERSION=v1.2.3; else as git says)
+	go run ./deploy/release -version "$(VERSION)"
 
 ci: ## everything that has to pass before a change goes in
 	.ci/run
