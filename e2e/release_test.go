@@ -102,7 +102,7 @@ func TestReleaseHasWhatItSays(t *testing.T) {
 	}
 	for _, file := range []string{
 		"LICENSE", "README.md", "CHANGELOG.md", "deploy.md", "reference.yaml", "man/notyet.1", "man/notyet-serve.1",
-		"completions/bash/notyet", "completions/zsh/_notyet", "completions/fish/notyet.fish", "systemd/notyet.service", "systemd/notyet.socket",
+		"completions/bash/notyet", "completions/zsh/_notyet", "completions/fish/notyet.fish", "notyet.yaml", "systemd/notyet.service", "systemd/notyet.socket",
 	} {
 		if info, err := os.Stat(filepath.Join(dir, name, file)); err != nil || info.Size() == 0 {
 			t.Errorf("%s: got %v, want it in the archive", file, err)

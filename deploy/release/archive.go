@@ -37,6 +37,7 @@ func (r *release) members(program string, t target) ([]member, error) {
 	switch t.os {
 	case "linux":
 		trees["systemd"] = "deploy/systemd"
+		members = append(members, member{"notyet.yaml", "deploy/debian/notyet.yaml", 0o644})
 	case "darwin":
 		trees["launchd"] = "deploy/launchd"
 	case "windows":
