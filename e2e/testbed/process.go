@@ -15,8 +15,8 @@ import (
 )
 
 // aptGet installs every server and tool of the testbed.
-const aptGet = "apt-get install -y --no-install-recommends knot knot-dnsutils unbound nsd iproute2 curl nodejs " +
-	"shellcheck sudo busybox buildah umoci runc nftables"
+const aptGet = "apt-get install -y --no-install-recommends knot knot-dnsutils unbound nsd dnsperf iproute2 dnsmasq-base " +
+	"curl nodejs shellcheck sudo busybox buildah umoci runc nftables systemd strace man-db"
 
 // Look returns the path of a program and fails with the remedy when there is none.
 func Look(o Owner, program string) string {
