@@ -36,7 +36,7 @@ func (f *Facts) missing(s *Step, chained bool) *Verdict {
 		return f.notRegistered(s, zone)
 	case s.count(nameless) == 0:
 		return f.typeMissing(s)
-	case s.Missing != "" && s.Missing != s.Name:
+	case s.Missing != "" && s.Missing != s.Name && !f.isAwaited(s.Missing):
 		v := verdict(NoSuchZone, fmt.Sprintf("%s falls into the zone %s, in which there is no %s: neither records nor a delegation%s",
 			words(s.Name), words(zone), words(s.Missing), didYouMean(s)),
 			fmt.Sprintf("if %s is a zone of its own, add its NS records to %s", words(s.Missing), words(zone)),
@@ -46,6 +46,12 @@ func (f *Facts) missing(s *Step, chained bool) *Verdict {
 	next := []string{fmt.Sprintf("publish it in the zone %s, and wait for it without spoiling a cache: %s", words(zone), f.wait(s))}
 	return verdict(NotThereYet, fmt.Sprintf("%s is not there yet: %s of %s %s NXDOMAIN%s%s",
 		f.question(), s.allServers(), words(zone), s.say(), didYouMean(s), f.andCaches()), append(next, f.flush()...)...)
+}
+
+// isAwaited reports whether the running notyet has the missing name, or one below it, under watch: whoever did that knows that it
+// is not there yet.
+func (f *Facts) isAwaited(missing string) bool {
+	return f.Notyet != nil && f.Notyet.Watch != "" && dns.IsSubDomain(missing, f.Notyet.Watch)
 }
 
 // outside reports whether the zone is above the registrable domain: nobody has delegated that.

@@ -124,6 +124,16 @@ func TestVerdicts(t *testing.T) {
 			f.Steps[0].Near = []string{"preview.shipit.dev."}
 		}, NoSuchZone, "a.previw.shipit.dev falls into the zone shipit.dev, in which there is no previw.shipit.dev: neither records nor a delegation (there is preview.shipit.dev)",
 			"add its NS records to shipit.dev"},
+		{"watched below a label that is not there", func(f *Facts) {
+			f.say(NXDOMAIN, NXDOMAIN)
+			f.Steps[0].Name, f.Steps[0].Missing = "pr-7.preview.shipit.dev.", "preview.shipit.dev."
+			f.Notyet = &Notyet{Watch: "pr-7.preview.shipit.dev."}
+		}, NotThereYet, "is not there yet: both servers of shipit.dev say NXDOMAIN", "publish it in the zone shipit.dev"},
+		{"watched far above a label that is not there", func(f *Facts) {
+			f.say(NXDOMAIN, NXDOMAIN)
+			f.Steps[0].Name, f.Steps[0].Missing = "a.previw.shipit.dev.", "previw.shipit.dev."
+			f.Notyet = &Notyet{Watch: "shipit.dev."}
+		}, NoSuchZone, "in which there is no previw.shipit.dev", ""},
 		{"cname to nowhere", func(f *Facts) { f.cname("lb.shipit.dev.", NXDOMAIN, NXDOMAIN) }, CNAMEToNowhere,
 			"www.shipit.dev is a CNAME to lb.shipit.dev, which has no A: the servers of its zone shipit.dev say NXDOMAIN", "correct the CNAME of www.shipit.dev"},
 		{"cname to no data", func(f *Facts) { f.cname("lb.shipit.dev.", NODATA, NODATA) }, CNAMEToNowhere, "say NODATA", ""},
