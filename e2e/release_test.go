@@ -51,7 +51,7 @@ func runIn(t *testing.T, dir, program string, args ...string) string {
 
 // TestReleaseIsTheSameFromAnotherPlaceAndCache makes one again of a copy of the source, where nothing has been built.
 func TestReleaseIsTheSameFromAnotherPlaceAndCache(t *testing.T) {
-	t.Parallel()
+	// Alone: while compilers work and write, others here wait for the disk.
 	first := firstRelease()
 	elsewhere := t.TempDir()
 	source := exec.Command("sh", "-c", `tar -C .. --exclude=.git --exclude=dist -cf - . | tar -xf - -C "$0"`, elsewhere)
