@@ -21,7 +21,7 @@ type cover struct {
 
 	covered fs.FileInfo // what is seen; nil: the machine's
 	file    *os.File    // the same, of a file
-	spare   int         // a mount of it that has no place yet; -1: there is none to be had
+	spares  []int       // mounts of it that have no place yet; none: there are none to be had
 }
 
 // covers are all of them. Their methods are for a thread that has a mount namespace of its own.
@@ -80,11 +80,7 @@ func (c *cover) putAgain(path string) error {
 	case c.file == nil: // it was good as it was
 		return nil
 	}
-	machine, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	return c.replaceAgain(path, c.text(string(machine)))
+	return c.replaceAgain(path)
 }
 
 // remove lets the machine's be seen again.
@@ -98,7 +94,9 @@ func (all covers) remove() {
 	for _, c := range all {
 		if c.file != nil {
 			c.file.Close()
-			unix.Close(c.spare)
+			for _, fd := range c.spares {
+				unix.Close(fd)
+			}
 		}
 	}
 }
@@ -130,7 +128,7 @@ func (c *cover) replace(path, text string) (err error) {
 		return os.NewSyscallError("unmount", err)
 	}
 	if err == nil {
-		c.spare = clone(path)
+		c.stock(unix.AT_FDCWD, path)
 	}
 	return err
 }
@@ -162,29 +160,44 @@ func (c *cover) write(text string) error {
 	return c.file.Chmod(0o644) // whatever the umask
 }
 
-// replaceAgain mounts the same file anew, with another text.
-func (c *cover) replaceAgain(path, text string) error {
-	if c.spare < 0 {
+// replaceAgain mounts the same file anew, with a text made of what it is mounted over: held open, so that if that has been replaced
+// meanwhile, the mount is refused.
+func (c *cover) replaceAgain(path string) error {
+	if len(c.spares) == 0 {
 		return errors.New("it has been replaced, and that it can be covered again takes Linux 5.2")
 	}
-	if err := c.write(text); err != nil {
+	target, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("open", err)
+	}
+	defer unix.Close(target)
+	machine, err := os.ReadFile("/proc/self/fd/" + strconv.Itoa(target))
+	if err != nil {
 		return err
 	}
-	if err := unix.MoveMount(c.spare, "", unix.AT_FDCWD, path, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+	if err := c.write(c.text(string(machine))); err != nil {
+		return err
+	}
+	spare := c.spares[0]
+	if err := unix.MoveMount(spare, "", target, "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH); err != nil {
 		return os.NewSyscallError("move_mount", err)
 	}
-	unix.Close(c.spare)
-	c.spare = clone(path)
+	c.spares = c.spares[1:]
+	c.stock(spare, "")
+	unix.Close(spare)
 	return nil
 }
 
-// clone makes another mount of what is mounted there; -1: that can't be done here.
-func clone(path string) int {
-	fd, err := unix.OpenTree(unix.AT_FDCWD, path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
-	if err != nil {
-		return -1
+// stock makes spares of what is mounted. When that has been taken away meanwhile it makes none: so there are a few.
+func (c *cover) stock(fd int, path string) {
+	const enough = 4
+	for len(c.spares) < enough {
+		spare, err := unix.OpenTree(fd, path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH)
+		if err != nil {
+			return
+		}
+		c.spares = append(c.spares, spare)
 	}
-	return fd
 }
 
 func mountTmpfs(dir string) error {
