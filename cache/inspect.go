@@ -98,22 +98,13 @@ type Budget struct {
 	Evictions    uint64
 }
 
-// Stats sums the shards up.
+// Stats returns what they are at the moment.
 func (c *Cache) Stats() Stats {
-	var stats Stats
-	var positive, negative budget
-	for i := range c.shards {
-		s := &c.shards[i]
-		s.mu.Lock()
-		for _, n := range s.hits {
-			stats.Hits += n
-		}
-		stats.Misses += s.misses
-		positive.add(&s.positive)
-		negative.add(&s.negative)
-		s.mu.Unlock()
+	all := c.totals()
+	stats := Stats{Positive: all.positive.public(), Negative: all.negative.public(), Misses: all.misses}
+	for _, n := range all.hits {
+		stats.Hits += n
 	}
-	stats.Positive, stats.Negative = positive.public(), negative.public()
 	return stats
 }
 

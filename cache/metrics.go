@@ -36,32 +36,41 @@ func (b *budget) add(l *store) {
 	b.evictions += l.evictions
 }
 
-func (k collector) Collect(ch chan<- prometheus.Metric) {
-	var hits [hitKinds]uint64
-	var misses uint64
-	var positive, negative budget
-	for i := range k.c.shards {
-		s := &k.c.shards[i]
+// totals are those of all shards.
+type totals struct {
+	hits               [hitKinds]uint64
+	misses             uint64
+	positive, negative budget
+}
+
+func (c *Cache) totals() (all totals) {
+	for i := range c.shards {
+		s := &c.shards[i]
 		s.mu.Lock()
 		for kind, n := range s.hits {
-			hits[kind] += n
+			all.hits[kind] += n
 		}
-		misses += s.misses
-		positive.add(&s.positive)
-		negative.add(&s.negative)
+		all.misses += s.misses
+		all.positive.add(&s.positive)
+		all.negative.add(&s.negative)
 		s.mu.Unlock()
 	}
+	return all
+}
+
+func (k collector) Collect(ch chan<- prometheus.Metric) {
+	all := k.c.totals()
 	counter := func(d *prometheus.Desc, n uint64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), labels...)
 	}
 	for kind, name := range []string{hitPositive: "positive", hitNegative: "negative", hitFailure: "failure", hitStale: "stale"} {
-		counter(descHits, hits[kind], name)
+		counter(descHits, all.hits[kind], name)
 	}
-	counter(descMisses, misses)
+	counter(descMisses, all.misses)
 	for _, b := range []struct {
 		kind string
 		budget
-	}{{"positive", positive}, {"negative", negative}} {
+	}{{"positive", all.positive}, {"negative", all.negative}} {
 		for desc, n := range map[*prometheus.Desc]int64{descEntries: b.entries, descBytes: b.bytes, descLimit: b.limit} {
 			ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(n), b.kind)
 		}

@@ -8,28 +8,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// totals is what all shards have counted.
-type totals struct {
-	hits               [hitKinds]uint64
-	misses             uint64
-	positive, negative budget
-}
-
-func (w *world) totals() (t totals) {
-	for i := range w.shards {
-		s := &w.shards[i]
-		s.mu.Lock()
-		for kind, n := range s.hits {
-			t.hits[kind] += n
-		}
-		t.misses += s.misses
-		t.positive.add(&s.positive)
-		t.negative.add(&s.negative)
-		s.mu.Unlock()
-	}
-	return t
-}
-
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, staleFor(time.Hour))
