@@ -1,11 +1,9 @@
 package cache
 
-import (
-	"maps"
-)
+import "maps"
 
 // SetLimits replaces what the cache was made with, but for Refresh. What would not be kept for as long any more goes, and when
-// there is less room the least recently used entries do.
+// there is less room the oldest do that nobody asked for since they were put in.
 func (c *Cache) SetLimits(config Config) {
 	old := c.config.Swap(&config)
 	if config.Memory != old.Memory {
