@@ -6,11 +6,11 @@ import (
 	"net/netip"
 	"os/exec"
 	"runtime"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/miekg/dns"
+	"golang.org/x/sys/unix"
 
 	"notyet/e2e/testbed"
 )
@@ -18,9 +18,25 @@ import (
 // TestRateLimit has a client that is not on loopback, in a network of its own.
 func TestRateLimit(t *testing.T) {
 	t.Parallel()
-	runtime.LockOSThread() // for good: the thread ends with the test, and nobody else gets this network
-	if err := syscall.Unshare(syscall.CLONE_NEWNET); err != nil {
-		t.Skipf("no network of our own here: %v", err)
+	onThreadOfItsOwn(t, rateLimit)
+}
+
+// onThreadOfItsOwn runs a test on a thread that nobody else gets and that ends with it. It is never the main thread, whose
+// network /proc/net shows to all the others.
+func onThreadOfItsOwn(t *testing.T, test func(t *testing.T)) {
+	t.Helper()
+	runtime.LockOSThread() // unlocked only when it is the main one
+	if unix.Gettid() == unix.Getpid() {
+		defer runtime.UnlockOSThread()
+		t.Run("on another thread", func(t *testing.T) { onThreadOfItsOwn(t, test) })
+		return
+	}
+	test(t)
+}
+
+func rateLimit(t *testing.T) {
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		t.Fatalf("a network namespace of our own, which needs root: %v", err)
 	}
 	ip := testbed.Look(t, "ip")
 	for _, args := range [][]string{{"link", "set", "lo", "up"}, {"address", "add", "198.51.100.1/32", "dev", "lo"}} {
