@@ -132,8 +132,9 @@ func TestWaitEndsWithItsTimeAndTellsWhatIsMissing(t *testing.T) {
 	if err := json.Unmarshal([]byte(document), &report); err != nil {
 		t.Fatalf("%v: %s", err, document)
 	}
-	if report.Done || report.Seconds < 2 || len(report.Names) != 1 || report.Names[0].Zone != threeZone+"." || len(report.Names[0].Servers) != 3 {
-		t.Fatalf("got %+v, want three servers of %s after 2 s", report, threeZone)
+	// Its seconds begin a little after the two of --timeout.
+	if report.Done || report.Seconds < 1.9 || len(report.Names) != 1 || report.Names[0].Zone != threeZone+"." || len(report.Names[0].Servers) != 3 {
+		t.Fatalf("got %+v, want three servers of %s after about 2 s", report, threeZone)
 	}
 	for i, want := range []string{"ready 192.0.2.7", "ready 192.0.2.7", "behind NXDOMAIN"} {
 		s := report.Names[0].Servers[i]
