@@ -15,8 +15,9 @@ type Lease struct {
 	Until time.Time
 }
 
-// Lease puts a name and all below it under watch until a moment; a lease for the same name is replaced. Denials
-// of these names that are in the cache go. It returns ErrTooManyLeases when there are 10,000.
+// Lease puts a name and all below it under watch until a moment. A lease that there is for the same name is renewed: it gets the
+// options and the end, and what is known, pending and held under it stays. Denials of these names that are in the cache go. It
+// returns ErrTooManyLeases when there are 10,000.
 func (s *Set) Lease(name string, options Options, until time.Time) error {
 	w, err := s.newLease(Lease{name, options, until})
 	if err != nil {
@@ -27,13 +28,18 @@ func (s *Set) Lease(name string, options Options, until time.Time) error {
 		s.mu.Unlock()
 		return fmt.Errorf("lease %q: stopping", name)
 	}
-	byZone := s.copyLocked()
-	if old := byZone[string(w.zone)]; !old.isLease() && s.leases >= maxLeases {
+	switch old := (*s.byZone.Load())[string(w.zone)]; {
+	case old.isLease():
+		s.renewLocked(old, options, until)
+		w = old
+	case s.leases >= maxLeases:
 		s.mu.Unlock()
 		return fmt.Errorf("lease %q: %w", name, ErrTooManyLeases)
+	default:
+		byZone := s.copyLocked()
+		s.beginLocked(byZone, w)
+		s.byZone.Store(&byZone)
 	}
-	s.beginLocked(byZone, w)
-	s.byZone.Store(&byZone)
 	s.mu.Unlock()
 	s.config.Cache.DropNegativesBelow(w.zone)
 	s.tellLeases(Began, w)
@@ -67,7 +73,9 @@ func (s *Set) newLease(l Lease) (*Watch, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lease %q: %w", l.Name, err)
 	}
-	return newWatch(zone, wire.String(zone), l.Options, l.Until, s.metrics.meter(leaseLabel)), nil
+	w := newWatch(zone, wire.String(zone), l.Options, s.metrics.meter(leaseLabel))
+	w.until.Store(&l.Until)
+	return w, nil
 }
 
 // EndLease ends the lease of a name. It returns false when there is none.
@@ -88,11 +96,15 @@ func (s *Set) EndLease(name string) bool {
 func (s *Set) leaseOver(w *Watch) {
 	s.endLeases(func(byZone map[string]*Watch) (over []*Watch) {
 		if byZone[string(w.zone)] != w {
-			return nil // it has been replaced, or has ended with another
+			return nil // it has ended with another
 		}
 		now := time.Now()
+		if !w.ended(now) { // renewed meanwhile
+			w.timer.Reset(w.until.Load().Sub(now))
+			return nil
+		}
 		for _, other := range byZone {
-			if other == w || other.ended(now) {
+			if other.ended(now) {
 				over = append(over, other)
 			}
 		}
@@ -135,23 +147,28 @@ func (s *Set) tellLeases(kind Kind, leases ...*Watch) {
 // copyLocked is a copy of the map behind byZone, which is replaced and never changed.
 func (s *Set) copyLocked() map[string]*Watch { return maps.Clone(*s.byZone.Load()) }
 
-// beginLocked starts a lease, in the place of what there is for its zone.
+// beginLocked starts a lease, before the configuration's watch of its zone if there is one.
 func (s *Set) beginLocked(byZone map[string]*Watch, w *Watch) {
-	w.below = s.endLocked(byZone[string(w.zone)])
+	w.below = byZone[string(w.zone)]
 	s.leases++
-	w.timer = time.AfterFunc(time.Until(w.until), func() { s.leaseOver(w) })
+	w.timer = time.AfterFunc(time.Until(*w.until.Load()), func() { s.leaseOver(w) })
 	byZone[string(w.zone)] = w
 }
 
-// endLocked stops a lease, if w is one, and returns the configuration's watch of its zone, or nil.
-func (s *Set) endLocked(w *Watch) *Watch {
-	if !w.isLease() {
-		return w
+func (s *Set) renewLocked(w *Watch, options Options, until time.Time) {
+	w.until.Store(&until)
+	w.timer.Reset(time.Until(until))
+	if w.changeLocked(options) {
+		s.reviewLocked(time.Now())
 	}
+}
+
+// endLocked stops a lease, and returns the configuration's watch of its zone, or nil.
+func (s *Set) endLocked(w *Watch) *Watch {
 	w.timer.Stop()
 	s.leases--
 	return w.below
 }
 
 // isLease reports whether it ends by itself; nil does not.
-func (w *Watch) isLease() bool { return w != nil && !w.until.IsZero() }
+func (w *Watch) isLease() bool { return w != nil && w.until.Load() != nil }

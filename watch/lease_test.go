@@ -57,6 +57,43 @@ func TestLongestWatchCounts(t *testing.T) {
 	})
 }
 
+// TestRenewedLeaseKeepsWhatIsPending moves the end to later, and to sooner.
+func TestRenewedLeaseKeepsWhatIsPending(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		b := newBed(t, defaults)
+		began := time.Now()
+		lease := func(until time.Duration) {
+			t.Helper()
+			if err := b.Lease("preview.elsewhere.net", defaults, began.Add(until)); err != nil {
+				t.Fatalf("Lease: %v", err)
+			}
+		}
+		has := func() bool { return b.Find(wireName(t, "pr-7.preview.elsewhere.net")) != nil }
+		lease(time.Minute)
+		const name = "pr-7.preview.elsewhere.net. A"
+		b.want(name, noIP)
+		time.Sleep(30 * time.Second)
+		lease(2 * time.Minute)
+		b.want(name, noIP)
+		if got := b.Pending(); len(got) != 1 || !got[0].Since.Equal(began) {
+			t.Errorf("got %+v pending, want what has been since the beginning", got)
+		}
+		if got := b.Count().Leases; got != 1 {
+			t.Errorf("got %d leases, want 1", got)
+		}
+		time.Sleep(60 * time.Second)
+		if !has() {
+			t.Error("got no watch at the first lease's end")
+		}
+		lease(100 * time.Second)
+		time.Sleep(10*time.Second + time.Millisecond)
+		if has() || b.Count().Leases != 0 {
+			t.Error("got a watch at the end that was moved to sooner")
+		}
+	})
+}
+
 func TestLeaseStandsBeforeTheConfigurationsWatchAndGivesItBack(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T) {

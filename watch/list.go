@@ -43,7 +43,10 @@ func (s *Set) Covering(qname []byte) (Info, bool) {
 }
 
 func (w *Watch) info(pending int, now time.Time) Info {
-	i := Info{Name: w.name, Options: *w.options(), Until: w.until, Pending: pending}
+	i := Info{Name: w.name, Options: *w.options(), Pending: pending}
+	if until := w.until.Load(); until != nil {
+		i.Until = *until
+	}
 	i.Authorities = slices.Clone(i.Authorities)
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -2,7 +2,6 @@ package watch
 
 import (
 	"fmt"
-	"reflect"
 	"time"
 
 	"notyet/wire"
@@ -44,11 +43,9 @@ func (s *Set) reconcileLocked(zones []Zone, names [][]byte) (changed, gone []*Wa
 		switch {
 		case w == nil:
 			name := wire.String(names[i])
-			w = newWatch(names[i], name, z.Options, time.Time{}, s.metrics.meter(name))
+			w = newWatch(names[i], name, z.Options, s.metrics.meter(name))
 			changed = append(changed, w)
-		case !reflect.DeepEqual(*w.options(), z.Options):
-			w.current.Store(&z.Options)
-			w.budget.set(z.QueriesPerSecond)
+		case w.changeLocked(z.Options):
 			changed = append(changed, w)
 		}
 		next[string(names[i])] = w

@@ -5,6 +5,7 @@ package watch
 
 import (
 	"net/netip"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,8 +44,8 @@ const privateFor = 5 * time.Minute
 type Watch struct {
 	zone    []byte // wire format, lower case
 	name    string
-	current atomic.Pointer[Options] // replaced with the set's lock held
-	until   time.Time               // the end of a lease; zero: it stays
+	current atomic.Pointer[Options]   // replaced with the set's lock held
+	until   atomic.Pointer[time.Time] // the end of a lease, and likewise; nil: it stays
 	budget  budget
 	meter   *meter
 	timer   *time.Timer // ends a lease; nil: none
@@ -56,9 +57,9 @@ type Watch struct {
 	agreed   bool             // a name became visible at its authorities, and then the upstream had it too
 }
 
-func newWatch(zone []byte, name string, options Options, until time.Time, m *meter) *Watch {
+func newWatch(zone []byte, name string, options Options, m *meter) *Watch {
 	w := &Watch{
-		zone: zone, name: name, until: until, meter: m,
+		zone: zone, name: name, meter: m,
 		budget: newBudget(options.QueriesPerSecond), degraded: make(map[string]error),
 	}
 	w.current.Store(&options)
@@ -69,7 +70,20 @@ func newWatch(zone []byte, name string, options Options, until time.Time, m *met
 func (w *Watch) options() *Options { return w.current.Load() }
 
 // ended reports whether the watch is a lease that is over.
-func (w *Watch) ended(now time.Time) bool { return !w.until.IsZero() && !now.Before(w.until) }
+func (w *Watch) ended(now time.Time) bool {
+	until := w.until.Load()
+	return until != nil && !now.Before(*until)
+}
+
+// changeLocked makes the options those of the watch, and reports whether they are others.
+func (w *Watch) changeLocked(options Options) bool {
+	if reflect.DeepEqual(*w.options(), options) {
+		return false
+	}
+	w.current.Store(&options)
+	w.budget.set(options.QueriesPerSecond)
+	return true
+}
 
 // isPrivate reports whether the upstream has shown that it sees other zones than the authorities.
 func (w *Watch) isPrivate(now time.Time) bool {
