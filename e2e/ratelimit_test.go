@@ -18,26 +18,36 @@ import (
 // TestRateLimit has a client that is not on loopback, in a network of its own.
 func TestRateLimit(t *testing.T) {
 	t.Parallel()
-	onThreadOfItsOwn(t, rateLimit)
+	inNetworkOfItsOwn(t, rateLimit)
 }
 
-// onThreadOfItsOwn runs a test on a thread that nobody else gets and that ends with it. It is never the main thread, whose
-// network /proc/net shows to all the others.
-func onThreadOfItsOwn(t *testing.T, test func(t *testing.T)) {
+// inNetworkOfItsOwn runs a test on a thread that nobody else gets meanwhile. It is never the main thread, whose network /proc/net
+// shows to all; and it does not end with the test, as all processes that it ever started would be killed with it (PR_SET_PDEATHSIG).
+func inNetworkOfItsOwn(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
-	runtime.LockOSThread() // unlocked only when it is the main one
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	if unix.Gettid() == unix.Getpid() {
-		defer runtime.UnlockOSThread()
-		t.Run("on another thread", func(t *testing.T) { onThreadOfItsOwn(t, test) })
+		t.Run("on another thread", func(t *testing.T) { inNetworkOfItsOwn(t, test) })
 		return
 	}
+	home, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(home)
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		t.Fatalf("a network namespace of our own, which needs root: %v", err)
+	}
+	defer func() {
+		if err := unix.Setns(home, unix.CLONE_NEWNET); err != nil {
+			panic(err) // the next test on this thread must not be in the wrong network
+		}
+	}()
 	test(t)
 }
 
 func rateLimit(t *testing.T) {
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		t.Fatalf("a network namespace of our own, which needs root: %v", err)
-	}
 	ip := testbed.Look(t, "ip")
 	for _, args := range [][]string{{"link", "set", "lo", "up"}, {"address", "add", "198.51.100.1/32", "dev", "lo"}} {
 		if out, err := exec.Command(ip, args...).CombinedOutput(); err != nil {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -44,9 +45,11 @@ type Process struct {
 	name   string
 	stdout output
 	stderr output
-	done   chan struct{} // closed when the process has ended
-	code   int           // the exit code, once done is closed; -1: ended by a signal
-	asked  bool          // it ran until its owner ended
+	done   chan struct{}      // closed when the process has ended
+	code   int                // the exit code, once done is closed; -1: ended by a signal
+	ended  syscall.WaitStatus // likewise
+	asked  bool               // it ran until its owner ended
+	killed atomic.Bool        // by its owner
 }
 
 // output keeps what a process writes; safe for concurrent use.
@@ -81,7 +84,7 @@ func StartCommand(o Owner, cmd *exec.Cmd) *Process {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
-	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL // at the end of this thread, as which no test may end
 	// A Ctrl-C at the terminal is for the owner, which then ends its processes in order.
 	cmd.SysProcAttr.Setpgid = true
 	cmd.WaitDelay = time.Second
@@ -92,6 +95,7 @@ func StartCommand(o Owner, cmd *exec.Cmd) *Process {
 	go func() {
 		_ = cmd.Wait() // The exit code says it all.
 		p.code = cmd.ProcessState.ExitCode()
+		p.ended, _ = cmd.ProcessState.Sys().(syscall.WaitStatus)
 		close(p.done)
 	}()
 	o.Cleanup(func() { p.end(o) })
@@ -101,6 +105,9 @@ func StartCommand(o Owner, cmd *exec.Cmd) *Process {
 // end stops the process, by force when asking does not help, with everything it started.
 func (p *Process) end(o Owner) {
 	p.asked = p.Running()
+	if !p.asked && p.ended.Signal() == syscall.SIGKILL && !p.killed.Load() {
+		o.Errorf("%s (pid %d) was killed, and not by its owner", p.name, p.PID)
+	}
 	p.Signal(syscall.SIGTERM)
 	select {
 	case <-p.done:
@@ -117,6 +124,7 @@ func (p *Process) end(o Owner) {
 // Signal sends a signal; a process that has ended gets none.
 func (p *Process) Signal(sig syscall.Signal) {
 	if p.Running() {
+		p.killed.Store(p.killed.Load() || sig == syscall.SIGKILL)
 		_ = syscall.Kill(p.PID, sig)
 	}
 }
