@@ -36,8 +36,10 @@ const eventBacklog = 1024
 
 // daemon is the running program: the parts, wired. Arrows point down, see the packages.
 type daemon struct {
+	logs      *logWriter // of log and queryLog
 	log       *slog.Logger
-	level     *slog.LevelVar // of the log
+	queryLog  *slog.Logger
+	level     *slog.LevelVar // of log
 	group     *socket.Group
 	deadlines *upstream.Deadlines
 	metrics   *upstream.Metrics
@@ -68,25 +70,33 @@ func serve(ctx context.Context, from source, stderr io.Writer) error {
 	return d.run(ctx)
 }
 
-// newHandler writes text to people and JSON to programs.
-func newHandler(cfg config.Config, level slog.Leveler, w io.Writer) slog.Handler {
+// logFormat is text for people and JSON for programs, unless the configuration says otherwise.
+func logFormat(cfg config.Config, stderr io.Writer) config.LogFormat {
+	file, ok := stderr.(*os.File)
+	switch {
+	case cfg.LogFormat != config.LogAuto:
+		return cfg.LogFormat
+	case ok && term.IsTerminal(int(file.Fd())):
+		return config.LogText
+	}
+	return config.LogJSON
+}
+
+func newLog(format config.LogFormat, level slog.Leveler, w io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
-	format := cfg.LogFormat
-	if file, ok := w.(*os.File); format == config.LogAuto && ok && term.IsTerminal(int(file.Fd())) {
-		format = config.LogText
-	}
 	if format == config.LogText {
-		return slog.NewTextHandler(w, options)
+		return slog.New(slog.NewTextHandler(w, options))
 	}
-	return slog.NewJSONHandler(w, options)
+	return slog.New(slog.NewJSONHandler(w, options))
 }
 
 // build opens everything that can fail and wires it. Nothing runs yet.
 func build(ctx context.Context, cfg config.Config, from source, stderr io.Writer) (*daemon, error) {
 	from.resolvConf = cmp.Or(from.resolvConf, cfg.ResolvConf)
-	level := new(slog.LevelVar)
+	level, logs, format := new(slog.LevelVar), newLogWriter(stderr), logFormat(cfg, stderr)
 	d := &daemon{
-		log: slog.New(newHandler(cfg, level, stderr)), level: level, deadlines: upstream.NewDeadlines(), metrics: upstream.NewMetrics(),
+		logs: logs, log: newLog(format, level, logs), queryLog: newLog(format, level, logs.waiting(ctx.Done())), level: level,
+		deadlines: upstream.NewDeadlines(), metrics: upstream.NewMetrics(),
 		upstreams: make(map[target]*upstream.Upstream), reloader: newReloader(from, cfg),
 	}
 	if err := d.open(ctx, cfg); err != nil {
@@ -124,7 +134,7 @@ func (d *daemon) open(ctx context.Context, cfg config.Config) (err error) {
 		Listen: cfg.Listen, Passed: d.from.manager.sockets, ReusePort: cfg.ReusePort, Replies: replies,
 		Cache: d.answers, Resolve: d.resolver.Serve, Notify: d.watching.Notified, Allow: prefixes(cfg.Allow), RateLimit: cfg.RateLimit,
 		Version: version(), ID: host,
-		QueryLog: queryLogs[cfg.QueryLog], Log: d.log,
+		QueryLog: queryLogs[cfg.QueryLog], Log: d.queryLog,
 	})
 	if err != nil || cfg.Admin == "" {
 		return err
@@ -141,6 +151,7 @@ func (d *daemon) openAdmin(ctx context.Context, cfg config.Config, start time.Ti
 	registry := prometheus.NewRegistry()
 	for _, part := range [][]prometheus.Collector{
 		d.server.Metrics(), d.resolver.Metrics(), d.watching.Metrics(), d.answers.Metrics(), d.snapshot.metrics(), d.state.metrics(), d.metrics.Collectors(), d.reloads.all,
+		{d.logs.drops},
 		{collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})},
 	} {
 		registry.MustRegister(part...)
@@ -200,6 +211,7 @@ func limits(cfg config.Config) cache.Config {
 
 // run answers until ctx ends. The parts stop from the top down, since each needs those below it to the end.
 func (d *daemon) run(ctx context.Context) error {
+	defer d.logs.begin()() // to the last line
 	below, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var parts sync.WaitGroup
 	defer parts.Wait()

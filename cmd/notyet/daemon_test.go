@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -91,20 +90,20 @@ func TestLogFormat(t *testing.T) {
 	}
 	defer file.Close()
 	for _, tt := range []struct {
-		format config.LogFormat
-		w      io.Writer
-		json   bool
+		given config.LogFormat
+		w     io.Writer
+		want  config.LogFormat
 	}{
-		{config.LogAuto, io.Discard, true},
-		{config.LogAuto, file, true}, // not a terminal
-		{config.LogJSON, file, true},
-		{config.LogText, file, false},
-		{config.LogText, io.Discard, false},
+		{config.LogAuto, io.Discard, config.LogJSON},
+		{config.LogAuto, file, config.LogJSON}, // not a terminal
+		{config.LogJSON, file, config.LogJSON},
+		{config.LogText, file, config.LogText},
+		{config.LogText, io.Discard, config.LogText},
 	} {
 		cfg := config.Default()
-		cfg.LogFormat = tt.format
-		if _, got := newHandler(cfg, cfg.Log, tt.w).(*slog.JSONHandler); got != tt.json {
-			t.Errorf("%s to a %T: got JSON %v, want %v", tt.format, tt.w, got, tt.json)
+		cfg.LogFormat = tt.given
+		if got := logFormat(cfg, tt.w); got != tt.want {
+			t.Errorf("%s to a %T: got %s, want %s", tt.given, tt.w, got, tt.want)
 		}
 	}
 }
