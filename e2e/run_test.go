@@ -300,3 +300,20 @@ func TestRunChangesNothingElseForTheCommand(t *testing.T) {
 		})
 	}
 }
+
+// TestRunDoesNotMissAnotherTypeOfANameThatIsThere asks for the name's IPv6 addresses first, which it has not.
+func TestRunDoesNotMissAnotherTypeOfANameThatIsThere(t *testing.T) {
+	t.Parallel()
+	b := watching()
+	qname := newLabel() + "." + plainZone
+	if err := b.add(qname + ". 60 A 192.0.2.7"); err != nil {
+		t.Fatal(err)
+	}
+	p := startRun(t, []string{"--watch", plainZone, "--upstream", b.unbound.Addr.String()}, "getent", "hosts", qname)
+	if code := p.Wait(t, patience); code != 0 || !strings.Contains(p.Stdout(), "192.0.2.7") {
+		t.Errorf("got exit code %d and %q, want 0 and the address", code, p.Stdout())
+	}
+	if want := "notyet: nothing to rescue\n"; p.Stderr() != want {
+		t.Errorf("got %q on standard error, want %q", p.Stderr(), want)
+	}
+}

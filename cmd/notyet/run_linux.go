@@ -11,8 +11,11 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/miekg/dns"
+
 	"notyet/config"
 	"notyet/private"
+	"notyet/wire"
 )
 
 // execute runs the command and waits for it. It returns its exit code, or why it was not run.
@@ -50,8 +53,14 @@ func (w *wrapper) execute(ctx context.Context, path string, args []string, stder
 	if err != nil {
 		return failure{err}
 	}
-	fmt.Fprintln(stderr, "notyet: "+rescued().String(len(w.watch)))
+	fmt.Fprintln(stderr, "notyet: "+rescued().line(len(w.watch), d.hasAddress))
 	return ended(code)
+}
+
+// hasAddress reports whether a name under watch is known to have one.
+func (d *daemon) hasAddress(name string) bool {
+	qname, err := wire.Name(name)
+	return err == nil && (d.watching.Knows(qname, dns.TypeA) || d.watching.Knows(qname, dns.TypeAAAA))
 }
 
 // open makes the notyet, at the first address of 127.0.53.0/24 that is free.

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,8 +23,13 @@ const (
 
 // rescues are the names under watch that were not there when they were asked for. Not safe for concurrent use.
 type rescues struct {
-	names map[string]*rescue
-	more  bool // there were others
+	names    map[string]*rescue
+	more     bool              // there were others
+	degraded map[string]string // watches that were so at some time, and why at last
+}
+
+func newRescues() *rescues {
+	return &rescues{names: make(map[string]*rescue), degraded: make(map[string]string)}
 }
 
 // rescue is what became of one name.
@@ -34,7 +40,7 @@ type rescue struct {
 
 // tally counts what a subscription brings. The function that it returns ends that, and may be called once.
 func tally(events *watch.Subscription) (total func() *rescues) {
-	r := &rescues{names: make(map[string]*rescue)}
+	r := newRescues()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -52,6 +58,8 @@ func tally(events *watch.Subscription) (total func() *rescues) {
 func (r *rescues) add(e watch.Event) {
 	n := r.names[e.Name]
 	switch {
+	case e.Kind == watch.WentDegraded:
+		r.degraded[e.Watch] = e.Why
 	case e.Kind == watch.Lost, e.Kind == watch.Pending && n == nil && len(r.names) >= mostTallied:
 		r.more = true
 	case e.Kind == watch.Pending && n == nil:
@@ -64,8 +72,8 @@ func (r *rescues) add(e watch.Event) {
 	}
 }
 
-// String is one line, of bounded length. watches is how many there were.
-func (r *rescues) String(watches int) string {
+// line is one, of bounded length. watches is how many there were, exists whether a name is known to have an address.
+func (r *rescues) line(watches int, exists func(name string) bool) string {
 	var rescued, missing []string
 	var total time.Duration
 	for name, n := range r.names {
@@ -73,7 +81,7 @@ func (r *rescues) String(watches int) string {
 		switch {
 		case n.avoided > 0:
 			rescued = append(rescued, name)
-		case !n.visible:
+		case !n.visible && !exists(name) && !r.isSearched(name):
 			missing = append(missing, strings.TrimSuffix(name, "."))
 		}
 	}
@@ -88,7 +96,24 @@ func (r *rescues) String(watches int) string {
 		slices.Sort(missing)
 		line += "; still missing: " + some(missing)
 	}
+	if len(r.degraded) > 0 {
+		watches := slices.Sorted(maps.Keys(r.degraded))
+		for i, name := range watches {
+			watches[i] = fmt.Sprintf("%s (%s)", strings.TrimSuffix(name, "."), r.degraded[name])
+		}
+		line += "; degraded: " + some(watches)
+	}
 	return line
+}
+
+// isSearched reports whether a name is another one that was asked for with a domain of the search list behind it.
+func (r *rescues) isSearched(name string) bool {
+	for i := range len(name) - 1 {
+		if name[i] == '.' && r.names[name[:i+1]] != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // spell writes names that were rescued, those first that would have been denied for longest.

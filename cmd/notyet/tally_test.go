@@ -22,6 +22,8 @@ func happened(name string, avoided time.Duration) []watch.Event {
 	return events
 }
 
+func exists(name string) bool { return name == "there.example." }
+
 func TestTallyIsOneLine(t *testing.T) {
 	t.Parallel()
 	pending := func(name string) []watch.Event { return []watch.Event{{Kind: watch.Pending, Name: name, Type: 1}} }
@@ -60,15 +62,27 @@ func TestTallyIsOneLine(t *testing.T) {
 			"events were lost", 1, [][]watch.Event{happened("a.example.", time.Second), {{Kind: watch.Lost, Lost: 3}}},
 			`at least 1 name rescued, 1 s of "no" avoided: a.example (1.0s)`,
 		},
-		{"what is not about names", 1, [][]watch.Event{{{Kind: watch.WentDegraded, Name: "example."}}}, "nothing to rescue"},
+		{"an address, and no other type", 1, [][]watch.Event{pending("there.example.")}, "nothing to rescue"},
+		{
+			"asked for with the search list's domains too", 1,
+			[][]watch.Event{pending("a.example."), pending("a.example.example."), pending("a.example.corp.example.")},
+			"nothing to rescue; still missing: a.example",
+		},
+		{
+			"degraded", 1, [][]watch.Event{{
+				{Kind: watch.WentDegraded, Watch: "example.", Name: "a.example.", Why: "no answer"}, {Kind: watch.Recovered, Watch: "example.", Name: "a.example."},
+			}},
+			"nothing to rescue; degraded: example (no answer)",
+		},
+		{"what is not about names", 1, [][]watch.Event{{{Kind: watch.Began, Name: "example."}}}, "nothing to rescue"},
 	} {
-		r := &rescues{names: make(map[string]*rescue)}
+		r := newRescues()
 		for _, events := range tt.events {
 			for _, e := range events {
 				r.add(e)
 			}
 		}
-		if got := r.String(tt.watches); got != tt.want {
+		if got := r.line(tt.watches, exists); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
 		}
 	}
@@ -76,7 +90,7 @@ func TestTallyIsOneLine(t *testing.T) {
 
 func TestTallyIsBounded(t *testing.T) {
 	t.Parallel()
-	r := &rescues{names: make(map[string]*rescue)}
+	r := newRescues()
 	long := strings.Repeat(strings.Repeat("x", 49)+".", 5)
 	for i := range 2 * mostTallied {
 		for _, e := range happened(fmt.Sprint(i, long), time.Second) {
@@ -86,7 +100,7 @@ func TestTallyIsBounded(t *testing.T) {
 	if len(r.names) != mostTallied {
 		t.Errorf("got %d names remembered, want %d", len(r.names), mostTallied)
 	}
-	line := r.String(1)
+	line := r.line(1, exists)
 	if want := fmt.Sprintf("at least %d names rescued", mostTallied); !strings.HasPrefix(line, want) {
 		t.Errorf("got %.100q, want %q first", line, want)
 	}
