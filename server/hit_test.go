@@ -6,8 +6,10 @@ import (
 
 	"github.com/miekg/dns"
 
+	"notyet/cache"
 	"notyet/resolver"
 	"notyet/socket"
+	"notyet/wire"
 )
 
 // batch is a full batch of packets with the same query.
@@ -35,9 +37,15 @@ func newTestReader(t testing.TB, u *upstream) *reader {
 // newHitReader is a reader whose cache has the answer to q. A denial has been there so often that it is kept for long.
 func newHitReader(t testing.TB, q *dns.Msg) *reader {
 	t.Helper()
+	return newHitReaderOf(t, q, nil)
+}
+
+// newHitReaderOf is a reader whose cache has it for a name under watch, unless watched is nil.
+func newHitReaderOf(t testing.TB, q *dns.Msg, watched *cache.Watched) *reader {
+	t.Helper()
 	now := time.Now()
 	began := now.Add(-time.Hour)
-	u := &upstream{cache: newCacheAt(began)}
+	u := &upstream{cache: newCacheAt(began), watched: watched}
 	r := newTestReader(t, u)
 	r.server.config.Resolve = func(q *resolver.Query) {
 		for at := began; at.Before(now); at = at.Add(time.Minute) {
@@ -50,26 +58,37 @@ func newHitReader(t testing.TB, q *dns.Msg) *reader {
 	return r
 }
 
-// hits are what the cache answers by itself.
+// hits are what the cache answers by itself, for names under watch too: it has them as package watch puts them there.
 var hits = []struct {
-	name  string
-	query *dns.Msg
-	rcode int
+	name    string
+	query   *dns.Msg
+	rcode   int
+	watched *cache.Watched // nil: the name is not under watch
 }{
-	{"positive", query("www.example.com. A"), dns.RcodeSuccess},
-	{"positive with EDNS and DO", query("WWW.example.com. A", edns(1232), do), dns.RcodeSuccess},
-	{"behind a CNAME", query("alias.example.com. CNAME"), dns.RcodeSuccess},
-	{"truncated", query("big.example.com. TXT"), dns.RcodeSuccess},
-	{"nxdomain", query("missing.example.com. A"), dns.RcodeNameError},
-	{"nxdomain with EDNS", query("missing.example.com. A", edns(1232)), dns.RcodeNameError},
-	{"nodata", query("www.example.com. MX"), dns.RcodeSuccess},
+	{"positive", query("www.example.com. A"), dns.RcodeSuccess, nil},
+	{"positive with EDNS and DO", query("WWW.example.com. A", edns(1232), do), dns.RcodeSuccess, nil},
+	{"behind a CNAME", query("alias.example.com. CNAME"), dns.RcodeSuccess, nil},
+	{"truncated", query("big.example.com. TXT"), dns.RcodeSuccess, nil},
+	{"nxdomain", query("missing.example.com. A"), dns.RcodeNameError, nil},
+	{"nxdomain with EDNS", query("missing.example.com. A", edns(1232)), dns.RcodeNameError, nil},
+	{"nodata", query("www.example.com. MX"), dns.RcodeSuccess, nil},
+	{"watched", query("www.example.com. A"), dns.RcodeSuccess, &cache.Watched{MaxTTL: 10 * time.Minute, NoStale: true}},
+	{"watched nxdomain", query("missing.example.com. A", edns(1232)), dns.RcodeNameError, missing()},
+}
+
+// missing is how the denial of a pending name is kept, with the most that a watch's negative_ttl may be: it has to last.
+func missing() *cache.Watched {
+	explain := func(time.Duration) []byte {
+		return wire.AppendEDE(nil, dns.ExtendedErrorCodeOther, "notyet: NXDOMAIN; ns1.example.com not yet")
+	}
+	return &cache.Watched{NXDOMAIN: time.Hour, NODATA: time.Hour, Asked: new(cache.Asked), EDE: explain}
 }
 
 // TestHitDoesNotAllocate can't be parallel: what is counted is the whole program's.
 func TestHitDoesNotAllocate(t *testing.T) {
 	for _, tt := range hits {
 		t.Run(tt.name, func(t *testing.T) {
-			r, packets := newHitReader(t, tt.query), batch(t, tt.query)
+			r, packets := newHitReaderOf(t, tt.query, tt.watched), batch(t, tt.query)
 			got := testing.AllocsPerRun(100, func() {
 				for i := range packets {
 					packets[i].Out = packets[i].Out[:0]
@@ -96,7 +115,7 @@ func TestHitDoesNotAllocate(t *testing.T) {
 func BenchmarkHit(b *testing.B) {
 	for _, tt := range hits {
 		b.Run(tt.name, func(b *testing.B) {
-			r, packets := newHitReader(b, tt.query), batch(b, tt.query)
+			r, packets := newHitReaderOf(b, tt.query, tt.watched), batch(b, tt.query)
 			b.ReportAllocs()
 			for b.Loop() {
 				for i := range packets {

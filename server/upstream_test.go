@@ -26,7 +26,8 @@ var records = []string{
 
 // upstream stands in for the resolver: it answers from records, and keeps the answers in the cache as a resolver does.
 type upstream struct {
-	cache *cache.Cache
+	cache   *cache.Cache
+	watched *cache.Watched // how names under watch are kept, which all are; nil: none is
 
 	mu    sync.Mutex
 	asked []string // questions, in the order in which they came
@@ -88,7 +89,7 @@ func (u *upstream) answerAt(k cache.Key, now time.Time) *cache.Entry {
 	} else {
 		m.Rcode = dns.RcodeSuccess
 	}
-	return put(u.cache, k, m, now)
+	return put(u.cache, k, m, u.watched, now)
 }
 
 func rr(text string) dns.RR {
@@ -99,8 +100,8 @@ func rr(text string) dns.RR {
 	return r
 }
 
-// put keeps a message that came at now in the cache.
-func put(c *cache.Cache, k cache.Key, m *dns.Msg, now time.Time) *cache.Entry {
+// put keeps a message that came at now in the cache, under watch unless watched is nil.
+func put(c *cache.Cache, k cache.Key, m *dns.Msg, watched *cache.Watched, now time.Time) *cache.Entry {
 	b, err := m.Pack()
 	if err != nil {
 		panic(err)
@@ -108,6 +109,9 @@ func put(c *cache.Cache, k cache.Key, m *dns.Msg, now time.Time) *cache.Entry {
 	var r wire.Reply
 	if err := wire.ParseReply(b, k.Name, k.Type, &r); err != nil {
 		panic(err)
+	}
+	if watched != nil {
+		return c.PutWatched(k, &r, *watched, now)
 	}
 	return c.Put(k, &r, now)
 }
@@ -120,7 +124,7 @@ func (u *upstream) putSized(size int) []byte {
 	m.Answer = []dns.RR{record}
 	record.Rdata = strings.Repeat("5a", size-m.Len())
 	k := u.key("sized.example.com.", 65400)
-	put(u.cache, k, m, time.Now())
+	put(u.cache, k, m, nil, time.Now())
 	b, err := m.Pack()
 	if err != nil || len(b) != size {
 		panic(fmt.Sprintf("got %d bytes, %v, want %d", len(b), err, size))
