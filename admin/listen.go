@@ -6,17 +6,18 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"syscall"
 )
 
-// listen binds an address. A Unix socket that nobody listens on any more is taken over.
+// listen binds an address; a wildcard is one of its own family alone. A Unix socket that nobody listens on any more is taken over.
 func listen(ctx context.Context, address string) (net.Listener, error) {
 	var config net.ListenConfig
 	path, unix := strings.CutPrefix(address, "unix://")
 	if !unix {
-		return config.Listen(ctx, "tcp", address)
+		return config.Listen(ctx, network(address), address)
 	}
 	l, err := config.Listen(ctx, "unix", path)
 	if errors.Is(err, syscall.EADDRINUSE) && stale(ctx, path) {
@@ -32,6 +33,19 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
+}
+
+// network names TCP with the family of an address, which is what keeps a wildcard from taking the other family. The address of
+// localhost is the system's to say.
+func network(address string) string {
+	addr, err := netip.ParseAddrPort(address)
+	switch {
+	case err != nil:
+		return "tcp"
+	case addr.Addr().Unmap().Is4():
+		return "tcp4"
+	}
+	return "tcp6"
 }
 
 // stale reports whether path is a Unix socket that nobody listens on; any other file is somebody's.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -152,6 +153,31 @@ func TestAddressThatCannotBeBound(t *testing.T) {
 			if got := err.Error(); strings.Count(got, want) != 1 || strings.Contains(got, "\n") {
 				t.Errorf("%s: got %q, want it to say %q, once, in a line", tt.address, got, want)
 			}
+		}
+	}
+}
+
+// Whoever opens one family to the network has not opened the other one.
+func TestWildcardTakesItsOwnFamilyOnly(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ wildcard, other string }{{"0.0.0.0", "::"}, {"::", "0.0.0.0"}} {
+		s, err := New(t.Context(), config(net.JoinHostPort(tt.wildcard, "0")))
+		if errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL) {
+			t.Skip("no IPv6 here")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		host, port, _ := net.SplitHostPort(s.Addr().String())
+		if host != tt.wildcard {
+			t.Errorf("%s: got it bound to %s", tt.wildcard, host)
+		}
+		beside := net.JoinHostPort(tt.other, port)
+		if l, err := net.Listen(network(beside), beside); err != nil {
+			t.Errorf("bind %s beside %s: %v", beside, s.Addr(), err)
+		} else {
+			l.Close()
 		}
 	}
 }
