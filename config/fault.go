@@ -38,6 +38,33 @@ func join(faults []fault) error {
 	return errors.Join(errs...)
 }
 
+// OfFlag returns the first fault of a Check that is about what a flag gave, told as the flag's; nil: there is none. flags has
+// the key of each such value, as in upstreams or watch[0], and how the flag is called.
+func OfFlag(err error, flags map[string]string) error {
+	all, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return nil
+	}
+	for _, err := range all.Unwrap() {
+		f, ok := err.(fault)
+		if !ok {
+			continue
+		}
+		for key, flag := range flags {
+			rest, found := strings.CutPrefix(f.key, key)
+			if !found {
+				continue
+			}
+			f.key = flag
+			if of, found := strings.CutPrefix(rest, "."); found {
+				f.key += ": " + of
+			}
+			return f
+		}
+	}
+	return nil
+}
+
 // quote keeps a value on one line, and the line readable.
 func quote(s string) string {
 	const most = 64 // bytes; longer than any good value but a path

@@ -54,6 +54,9 @@ func (s *settings) parseWatch(text string) (config.Watch, error) {
 	return w, err
 }
 
+// flagFault is a fault of what a flag gave, which shows only together with all the rest: wrong usage all the same.
+type flagFault struct{ error }
+
 // config is the effective configuration.
 func (s *settings) config() (config.Config, error) {
 	c, err := load(s.file)
@@ -78,7 +81,29 @@ func (s *settings) config() (config.Config, error) {
 	override(&c.LogFormat, s.logFormat)
 	override(&c.QueryLog, s.queryLog)
 	override(&c.ReusePort, s.reusePort)
-	return c, c.Check()
+	err = c.Check()
+	if fault := config.OfFlag(err, s.given(c)); fault != nil {
+		err = flagFault{fault}
+	}
+	return c, err
+}
+
+// given are the keys of c that have their values from flags, with those.
+func (s *settings) given(c config.Config) map[string]string {
+	flags := make(map[string]string)
+	if s.listen != nil {
+		flags["listen"] = "--listen"
+	}
+	if s.upstreams != nil {
+		flags["upstreams"] = "--upstream"
+	}
+	if s.admin != nil {
+		flags["admin"] = "--admin"
+	}
+	for _, w := range s.watch {
+		flags[fmt.Sprintf("watch[%d]", place(c.Watch, w.Zone))] = "--watch " + strconv.Quote(w.Zone)
+	}
+	return flags
 }
 
 // place is the index of the watch for a zone, or -1.

@@ -1,6 +1,10 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+)
 
 func serveCommand() *cobra.Command {
 	var s settings
@@ -36,10 +40,11 @@ of the addresses of --listen and of the file.`,
 			if s.file != nil {
 				from.file = *s.file
 			}
-			if err := serve(cmd.Context(), from, cmd.ErrOrStderr()); err != nil {
-				return failure{err}
+			err = serve(cmd.Context(), from, cmd.ErrOrStderr())
+			if err == nil || errors.As(err, new(flagFault)) {
+				return err
 			}
-			return nil
+			return failure{err}
 		},
 	}
 	s.register(cmd.Flags())
