@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"strings"
@@ -83,11 +84,23 @@ func logFormat(cfg config.Config, stderr io.Writer) config.LogFormat {
 }
 
 func newLog(format config.LogFormat, level slog.Leveler, w io.Writer) *slog.Logger {
-	options := &slog.HandlerOptions{Level: level}
+	options := &slog.HandlerOptions{Level: level, ReplaceAttr: withUnit}
 	if format == config.LogText {
 		return slog.New(slog.NewTextHandler(w, options))
 	}
 	return slog.New(slog.NewJSONHandler(w, options))
+}
+
+// withUnit writes a duration with three digits and its unit, as in 3.17ms, in JSON too, where it would be a bare number.
+func withUnit(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() != slog.KindDuration {
+		return a
+	}
+	d, unit := a.Value.Duration(), time.Nanosecond
+	for d.Abs() >= 1000*unit {
+		unit *= 10
+	}
+	return slog.String(a.Key, d.Round(unit).String())
 }
 
 // build opens everything that can fail and wires it. Nothing runs yet.
@@ -261,7 +274,7 @@ func (d *daemon) announce() {
 		d.log.Info("listening", "addr", addr.String())
 	}
 	if d.admin != nil {
-		d.log.Info("admin listening", "addr", d.admin.Addr().String())
+		d.log.Info("admin listening", "addr", adminAddress(d.admin.Addr()))
 	}
 	for _, w := range d.running.Watch {
 		d.log.Info("watching", "zone", w.Zone, "verify", string(w.Verify), "hold", w.Hold.String())
@@ -271,6 +284,14 @@ func (d *daemon) announce() {
 			d.log.Info("forwarding", "zone", wire.String(route.Zone), "upstream", up.String())
 		}
 	}
+}
+
+// adminAddress is an address as --admin and NOTYET_ADMIN take it.
+func adminAddress(addr net.Addr) string {
+	if addr.Network() == "unix" {
+		return "unix://" + addr.String()
+	}
+	return addr.String()
 }
 
 // status is what the service manager shows about a running daemon.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -104,6 +105,21 @@ func TestLogFormat(t *testing.T) {
 		cfg.LogFormat = tt.given
 		if got := logFormat(cfg, tt.w); got != tt.want {
 			t.Errorf("%s to a %T: got %s, want %s", tt.given, tt.w, got, tt.want)
+		}
+	}
+}
+
+func TestDurationsInTheLogAreReadableInEveryFormat(t *testing.T) {
+	t.Parallel()
+	for d, want := range map[time.Duration]string{
+		0: "0s", 740: "740ns", 12_345: "12.3µs", 3_172_345: "3.17ms", 999_900_000: "1s", 16_504 * time.Millisecond: "16.5s", -3_172_345: "-3.17ms",
+	} {
+		for format, want := range map[config.LogFormat]string{config.LogJSON: `"took":"` + want + `"}`, config.LogText: " took=" + want} {
+			var b bytes.Buffer
+			newLog(format, slog.LevelInfo, &b).Info("query", "took", d)
+			if got := strings.TrimSpace(b.String()); !strings.HasSuffix(got, want) {
+				t.Errorf("%v as %s: got %s, want %s", d, format, got, want)
+			}
 		}
 	}
 }

@@ -74,7 +74,9 @@ func TestCommandsReachASocketThatAsksForAToken(t *testing.T) {
 	if err := os.WriteFile(token, []byte("0123456789abcdef\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	startWith(t, "upstreams: [192.0.2.1]\nadmin_token_file: "+token, "--admin="+admin)
+	if p := startWith(t, "upstreams: [192.0.2.1]\nadmin_token_file: "+token, "--admin="+admin); p.admin != admin {
+		t.Errorf("got %s in the log, want it as --admin takes it: %s", p.admin, admin)
+	}
 	if got := notyet(t, "watch", "list", "--admin="+admin, "--admin-token-file="+token); !strings.Contains(got, "nothing is under watch") {
 		t.Errorf("got %s", got)
 	}

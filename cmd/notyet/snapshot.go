@@ -88,7 +88,7 @@ func (s *snapshot) restore() {
 	start := time.Now()
 	kept, leftOut, err := s.read(start)
 	if err == nil {
-		s.log.Info("snapshot read", "entries", kept, "left_out", leftOut, "took", time.Since(start).String())
+		s.log.Info("snapshot read", "entries", kept, "left_out", leftOut, "took", time.Since(start))
 		return
 	}
 	if errors.Is(err, fs.ErrNotExist) {
@@ -120,7 +120,7 @@ func (s *snapshot) save() {
 		return
 	}
 	s.saved.SetToCurrentTime()
-	s.log.Log(context.Background(), s.written(), "snapshot written", "entries", entries, "took", time.Since(start).String())
+	s.log.Log(context.Background(), s.written(), "snapshot written", "entries", entries, "took", time.Since(start))
 }
 
 // tell says that the file can't be written, once until it can.
