@@ -69,3 +69,25 @@ func TestGoalTableHasWhatWasMeasured(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
+
+// The workload floor is hit for fewer programs.
+func TestGoalsOfHitAreThoseOfFloorWhereHitWasNotMeasured(t *testing.T) {
+	t.Parallel()
+	floor := []result{
+		took("floor", "notyet", cpuMicros, 6), took("floor", "constant", cpuMicros, 5), took("floor", "floor", cpuMicros, 4),
+	}
+	want := [][]string{
+		{"goal", "", "is", "at most"},
+		{"constant to floor", "missed", "1.25", "1.15"},
+		{"hit to floor", "missed", "1.50", "1.25"},
+		{"hit to constant", "missed", "1.20", "1.15"},
+	}
+	if got := goalRows(goals([]string{"unbound"}), floor); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	both := append(floor, took("hit", "notyet", cpuMicros, 5), took("hit", "floor", cpuMicros, 4))
+	want = [][]string{want[0], {"hit to floor", "met", "1.25", "1.25"}}
+	if got := goalRows(goals([]string{"unbound"}), both); !reflect.DeepEqual(got, want) {
+		t.Errorf("with hit: got %q, want %q", got, want)
+	}
+}

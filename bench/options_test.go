@@ -46,9 +46,9 @@ func TestWrongUsage(t *testing.T) {
 		{"-rounds 0", "-rounds 0: 1 to 100"},
 		{"-seconds 601", "-seconds 601: 1 to 600"},
 		{"-names 0", "-names 0: 1 to 100000"},
-		{"-peers bind9", `-peers "bind9": there is no such peer`},
+		{"-peers bind9", `-peers "bind9": there is no such peer: choose from floor, constant, unbound, dnsdist, recursor, bind, kresd, dnsmasq, coredns`},
 		{"-peers notyet", `-peers "notyet": there is no such peer`},
-		{"-workloads hits", `-workloads "hits": there is no such workload`},
+		{"-workloads hits", `-workloads "hits": there is no such workload: choose from hit, floor, hit2k, hit20k, nx, watch, tcp, zipf, miss, size, cores, fill, gc, start`},
 		{"-against absent.json", "absent.json"},
 	} {
 		var stderr bytes.Buffer

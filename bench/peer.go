@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/netip"
 	"slices"
+	"strings"
 )
 
 // peer is a program that is measured: notyet, a forwarder that it is compared with, or one that answers everything with
@@ -78,7 +79,7 @@ func choosePeers(names []string, built paths, progress io.Writer) ([]peer, error
 	for _, name := range names {
 		i := slices.IndexFunc(all, func(p peer) bool { return p.name == name })
 		if i < 1 {
-			return nil, fmt.Errorf("-peers %q: there is no such peer", name)
+			return nil, fmt.Errorf("-peers %q: there is no such peer: choose from %s", name, strings.Join(peerNames(), ", "))
 		}
 		needs := all[i].needs
 		if needs == "" {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -69,7 +70,7 @@ func allWorkloads(hitNames int) []workload {
 
 	return []workload{
 		{"hit", "hit", served, everybody, hit.measure},
-		{"floor", "floor", served, whoIsLimit, hit.measure},
+		{quick, quick, served, whoIsLimit, hit.measure},
 		{"hit2k", "hit2k", served, everybody, at(2000).measure},
 		{"hit20k", "hit20k", served, everybody, at(20_000).measure},
 		{"nx", "nx", served, whoForwards, nx.measure},
@@ -125,9 +126,6 @@ func zipf() traffic {
 	return t
 }
 
-// quick is not among the groups that are measured when none are named: its programs are all in hit.
-const quick = "floor"
-
 // groupNames are what workloads are chosen by.
 func groupNames() []string {
 	var names []string
@@ -150,7 +148,7 @@ func chooseWorkloads(names []string, hitNames int) ([]workload, error) {
 			}
 		}
 		if len(chosen) == before {
-			return nil, fmt.Errorf("-workloads %q: there is no such workload", name)
+			return nil, fmt.Errorf("-workloads %q: there is no such workload: choose from %s", name, strings.Join(groupNames(), ", "))
 		}
 	}
 	return chosen, nil
