@@ -49,6 +49,7 @@ func TestPackageIsInstalledAndPurged(t *testing.T) {
 		t.Errorf("man notyet-serve: got %s", got)
 	}
 	wantServiceOf(t, root)
+	wantLinks(t, filepath.Join(root, "usr/share/doc/notyet"))
 
 	// What the service has kept goes with a purge, and the configuration, but not with a removal.
 	kept := []string{"etc/notyet/notyet.yaml", "var/lib/private/notyet/leases.json", "var/cache/private/notyet/cache.snapshot"}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"sync"
@@ -101,13 +102,14 @@ func TestReleaseHasWhatItSays(t *testing.T) {
 		t.Errorf("notyet version: got %q, want %q", got, want)
 	}
 	for _, file := range []string{
-		"LICENSE", "README.md", "CHANGELOG.md", "deploy.md", "reference.yaml", "man/notyet.1", "man/notyet-serve.1",
+		"LICENSE", "README.md", "CHANGELOG.md", "config/reference.yaml", "deploy/ci/sidecar.sh", "man/notyet.1", "man/notyet-serve.1",
 		"completions/bash/notyet", "completions/zsh/_notyet", "completions/fish/notyet.fish", "notyet.yaml", "systemd/notyet.service", "systemd/notyet.socket",
 	} {
 		if info, err := os.Stat(filepath.Join(dir, name, file)); err != nil || info.Size() == 0 {
 			t.Errorf("%s: got %v, want it in the archive", file, err)
 		}
 	}
+	wantLinks(t, filepath.Join(dir, name))
 	runIn(t, dir, "bash", "-n", name+"/completions/bash/notyet")
 	if said := runIn(t, dir, "man", "--warnings", "--local-file", name+"/man/notyet-serve.1"); !strings.Contains(said, releaseVersion) || strings.Contains(said, "warning") {
 		t.Errorf("man notyet-serve: got %q, want the version and no warning", said)
@@ -132,5 +134,37 @@ func TestReleaseHasWhatItSays(t *testing.T) {
 	}
 	if got, want := len(bill.Components), 1+strings.Count(modules, "\tdep\t"); got != want {
 		t.Errorf("got %d components, want %d: the modules and the standard library", got, want)
+	}
+}
+
+// markdownLink is one up to its anchor.
+var markdownLink = regexp.MustCompile(`\]\(([^)#\s]+)`)
+
+// wantLinks wants what the documents in a directory lead to to be in it.
+func wantLinks(t *testing.T, dir string) {
+	t.Helper()
+	links := 0
+	for _, file := range files(t, dir) {
+		if filepath.Ext(file) != ".md" {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(dir, file))
+		if err != nil {
+			t.Fatalf("%v", err)
+		}
+		for _, found := range markdownLink.FindAllStringSubmatch(string(text), -1) {
+			if strings.Contains(found[1], "://") {
+				continue
+			}
+			links++
+			if to := filepath.Join(filepath.Dir(file), found[1]); !filepath.IsLocal(to) {
+				t.Errorf("%s leads to %s, which is outside", file, found[1])
+			} else if _, err := os.Stat(filepath.Join(dir, to)); err != nil {
+				t.Errorf("%s leads to %s: %v", file, found[1], err)
+			}
+		}
+	}
+	if links < 10 {
+		t.Errorf("got %d links in %s, want those of the README", links, dir)
 	}
 }

@@ -23,15 +23,22 @@ type member struct {
 	mode fs.FileMode
 }
 
+// documents are what the README leads to, at the same paths from it as here; deploy/debian/nfpm.yaml has them too.
+var documents = []string{
+	"LICENSE", "README.md", "CHANGELOG.md", "admin/README.md", "bench/README.md", "config/reference.yaml",
+	"deploy/README.md", "deploy/container.md", "deploy/windows.md", "deploy/ci/README.md", "deploy/ci/compose.yaml",
+	"deploy/ci/github/action.yml", "deploy/ci/github/summary/action.yml", "deploy/ci/gitlab.yml", "deploy/ci/sidecar.sh",
+}
+
 // members are what an archive for a platform has, in their order.
 func (r *release) members(program string, t target) ([]member, error) {
-	members := []member{
-		{filepath.Base(program), program, 0o755},
-		{"LICENSE", "LICENSE", 0o644},
-		{"README.md", "README.md", 0o644},
-		{"CHANGELOG.md", "CHANGELOG.md", 0o644},
-		{"deploy.md", "deploy/README.md", 0o644},
-		{"reference.yaml", "config/reference.yaml", 0o644},
+	members := []member{{filepath.Base(program), program, 0o755}}
+	for _, name := range documents {
+		mode := fs.FileMode(0o644)
+		if path.Ext(name) == ".sh" {
+			mode = 0o755
+		}
+		members = append(members, member{name, filepath.FromSlash(name), mode})
 	}
 	trees := map[string]string{"completions": filepath.Join(r.work, "completions"), "man": filepath.Join(r.work, "man")}
 	switch t.os {
@@ -42,7 +49,6 @@ func (r *release) members(program string, t target) ([]member, error) {
 		trees["launchd"] = "deploy/launchd"
 	case "windows":
 		clear(trees) // nothing there shows manual pages, and PowerShell's completion is a command's output
-		members = append(members, member{"windows.md", "deploy/windows.md", 0o644})
 	}
 	for _, name := range []string{"completions", "launchd", "man", "systemd"} {
 		tree, found := trees[name]
