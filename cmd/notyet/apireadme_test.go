@@ -47,7 +47,7 @@ func examples(t *testing.T, text string) (faults []string, calls int) {
 	t.Helper()
 	u := zoneOf(t, func(qname string) bool { return qname == "www.shipit.dev." })
 	p := startWith(t, fmt.Sprintf("upstreams: [%q]\nwatch: [{zone: preview.example.com, hold: 4s}]", u.addr))
-	for block, rest := nextBlock(text); block != ""; block, rest = nextBlock(rest) {
+	for block, rest := nextBlock(text, "sh"); block != ""; block, rest = nextBlock(rest, "sh") {
 		answer, last := "", ""
 		for call := range strings.Lines(block) {
 			answer, last = p.example(t, strings.TrimSpace(call), u.addr), call
@@ -65,9 +65,9 @@ func examples(t *testing.T, text string) (faults []string, calls int) {
 	return faults, calls
 }
 
-// nextBlock is the next block of calls in a text, and what follows it; "": there is none.
-func nextBlock(text string) (block, rest string) {
-	_, text, _ = strings.Cut(text, "```sh\n")
+// nextBlock is the next block of a language in a text, and what follows it; "": there is none.
+func nextBlock(text, language string) (block, rest string) {
+	_, text, _ = strings.Cut(text, "```"+language+"\n")
 	block, rest, _ = strings.Cut(text, "```\n")
 	return block, rest
 }
