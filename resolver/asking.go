@@ -1,6 +1,7 @@
 package resolver
 
 import (
+	"math/bits"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -43,6 +44,7 @@ type asking struct {
 	over     bool       // there is an outcome
 	turns    int        // of upstreams, counted from the first: who had theirs
 	answered uint64     // upstreams (by index) that answered, and not usefully: they aren't asked again
+	silent   uint64     // upstreams (by index) that timed out
 	blamed   Upstream   // what the client is told if nobody has an answer: by whose fault,
 	fault    verdict    // what that was,
 	servfail []byte     // or rather the last upstream's own extended error with its SERVFAIL, if any
@@ -71,7 +73,7 @@ func (a *asking) begin(k cache.Key, rd bool) {
 	a.route = a.resolver.routes.Load().find(a.key.Name)
 	a.first = a.route.Policy.first(a.route.Upstreams)
 	a.deadline = time.Now().Add(timeout)
-	a.over, a.turns, a.answered, a.servfail, a.lateAt = false, 0, 0, nil, time.Time{}
+	a.over, a.turns, a.answered, a.silent, a.servfail, a.lateAt = false, 0, 0, 0, nil, time.Time{}
 	a.blamed = a.route.Upstreams[a.first]
 	a.fault = verdict{code: dns.ExtendedErrorCodeOther, why: "there was no time to ask it"}
 }
@@ -155,10 +157,13 @@ func (a *asking) ended(l *leg, v verdict) {
 		a.mu.Unlock()
 	case v.good:
 		a.overLocked()
-		slower := a.overtakenLocked(l)
+		slower, silent := a.overtakenLocked(l), a.silent
 		a.mu.Unlock()
 		if slower != nil {
 			slower.overtaken()
+		}
+		for ; silent != 0; silent &= silent - 1 {
+			a.route.Upstreams[bits.TrailingZeros64(silent)].Health().Answerable(a.key.Name)
 		}
 		a.done(Outcome{Reply: &l.reply, From: l.upstream})
 	default:
@@ -231,7 +236,9 @@ func (a *asking) blameLocked(l *leg, v verdict) {
 	if v.servfail != nil {
 		a.servfail = v.servfail
 	}
-	if !v.timeout {
+	if v.timeout {
+		a.silent |= 1 << l.index
+	} else {
 		a.answered |= 1 << l.index
 	}
 }

@@ -73,6 +73,56 @@ func TestUpstreamThatFailsThreeTimesInARowIsLeftAlone(t *testing.T) {
 	}
 }
 
+// The name's own servers may be dead; a client asks for its addresses, again and again.
+func TestNameThatNobodyAnswersDoesNotTakeAnUpstreamDown(t *testing.T) {
+	t.Parallel()
+	for _, upstreams := range []int{1, 2} {
+		inBubble(t, func(t *testing.T) {
+			var fakes []*fake
+			var all []Upstream
+			for i := range upstreams {
+				f := newFake(fmt.Sprintf("up%d", i), dead) // also to probes, which say nothing against it
+				fakes, all = append(fakes, f), append(all, f)
+			}
+			b := newBed(t, all...)
+			for range 5 {
+				both := []<-chan answer{b.start("dead.example.com. A"), b.start("dead.example.com. AAAA")}
+				for _, done := range both {
+					b.wait(done)
+				}
+				time.Sleep(40 * time.Second) // no failure is kept for longer
+			}
+			for _, f := range fakes {
+				if f.health.Down() {
+					t.Errorf("%d upstreams: got %s down for one name, want it up", upstreams, f)
+				}
+			}
+			b.askMany(2)
+			for _, f := range fakes {
+				if !f.health.Down() {
+					t.Errorf("%d upstreams: got %s up after three names, want it down", upstreams, f)
+				}
+			}
+		})
+	}
+}
+
+// Then it isn't the name that is dead, whenever the others have their turn.
+func TestNameThatOthersAnswerTakesASilentUpstreamDown(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		one, two := newFake("one", dead), newFake("two", slow(ms, records("0 A 192.0.2.2")))
+		b := newBed(t, one.usually(time.Second), two) // it times out before the other is asked
+		b.budget.saved.Store(-1000)
+		for i, want := range []time.Duration{2001 * ms, 2001 * ms, 2001 * ms, ms} {
+			b.want("www.example.com. A", "NOERROR A 192.0.2.2", want)
+			if got, want := one.health.Down(), i >= 2; got != want {
+				t.Errorf("got down %v after %d questions, want %v", got, i+1, want)
+			}
+		}
+	})
+}
+
 func TestUpstreamThatAnswersInBetweenIsNotLeftAlone(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T) {

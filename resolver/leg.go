@@ -89,6 +89,10 @@ func (l *leg) tell(v verdict) {
 	}
 	switch {
 	case v.timeout && time.Since(l.asked) < minPatience: // it was the question whose time was up
+	case v.timeout:
+		if !l.counted.Load() && health.TimedOut(l.asked, l.asking.key.Name) {
+			r.lost(route, l.upstream, v.why)
+		}
 	case v.failure:
 		if !l.counted.Load() && health.Failed(l.asked) {
 			r.lost(route, l.upstream, v.why)

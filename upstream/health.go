@@ -1,12 +1,15 @@
 package upstream
 
 import (
+	"hash/maphash"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// maxFailures is how many questions in a row an upstream may fail before it is down.
+// maxFailures is how many questions in a row an upstream may fail before it is down. A name that it is silent about counts
+// once, however often it is asked for: it may be the name's servers that are dead.
 const maxFailures = 3
 
 // maxSilence is how long an upstream that others overtake may say nothing before it is down. A burst of questions that
@@ -22,14 +25,20 @@ type Health struct {
 	failing atomic.Bool  // there are failures in a row; written with the lock held
 	down    atomic.Bool  // written with the lock held
 	pace    pace
+	seed    maphash.Seed
 
-	mu       sync.Mutex // guards all below
-	failures int        // in a row
-	since    time.Time  // the first of them
+	mu       sync.Mutex          // guards all below
+	failures int                 // in a row
+	since    time.Time           // the first of them
+	silent   [maxFailures]uint64 // hashes of the names that the first of them were silence about; 0: it says something by itself
 }
 
 // NewHealth makes that of an upstream that is up and of which nothing is known.
-func NewHealth() *Health { return &Health{epoch: time.Now()} }
+func NewHealth() *Health { return newHealth(nil) }
+
+func newHealth(m *meter) *Health {
+	return &Health{meter: m, epoch: time.Now(), seed: maphash.MakeSeed()}
+}
 
 // Health returns what the upstream has shown.
 func (u *Upstream) Health() *Health { return u.health }
@@ -57,17 +66,37 @@ func (h *Health) Answered(asked time.Time) (back bool) {
 	return true
 }
 
-// Failed notes that a question asked at that moment had no answer, or one that is of no use for any question; it reports
-// whether the upstream is down from now on.
-func (h *Health) Failed(asked time.Time) (lost bool) { return h.fail(asked, 0) }
+// Failed notes that a question asked at that moment could not be asked, or had an answer that is of no use for any question; it
+// reports whether the upstream is down from now on.
+func (h *Health) Failed(asked time.Time) (lost bool) { return h.fail(asked, 0, 0) }
+
+// TimedOut notes that a question for a qname, asked at that moment, had no answer; it reports whether the upstream is down from
+// now on.
+func (h *Health) TimedOut(asked time.Time, qname []byte) (lost bool) {
+	return h.fail(asked, 0, h.hash(qname))
+}
 
 // Overtaken notes that another upstream has answered a question that was put to this one at that moment and is still
 // open; it reports whether the upstream is down from now on.
-func (h *Health) Overtaken(asked time.Time) (lost bool) { return h.fail(asked, maxSilence) }
+func (h *Health) Overtaken(asked time.Time) (lost bool) { return h.fail(asked, maxSilence, 0) }
+
+// Answerable notes that another upstream has answered for a qname that this one was silent about: if it is so again, that counts.
+func (h *Health) Answerable(qname []byte) {
+	name := h.hash(qname)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if i := slices.Index(h.silent[:], name); i >= 0 {
+		h.silent[i] = 0
+	}
+}
+
+// hash is never 0.
+func (h *Health) hash(qname []byte) uint64 { return maphash.Bytes(h.seed, qname) | 1 }
 
 // fail notes a failure, which has to come so long after the first in a row to take the upstream down. It isn't in a row
-// when a later question has been answered: a packet was lost, or the upstream has come back meanwhile.
-func (h *Health) fail(asked time.Time, silence time.Duration) (lost bool) {
+// when a later question has been answered: a packet was lost, or the upstream has come back meanwhile. Silence about a name (0:
+// it is no silence) that has been counted says nothing new.
+func (h *Health) fail(asked time.Time, silence time.Duration, name uint64) (lost bool) {
 	now := time.Now()
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -76,6 +105,12 @@ func (h *Health) fail(asked time.Time, silence time.Duration) (lost bool) {
 	}
 	if h.failures == 0 {
 		h.since = now
+	}
+	if counted := h.silent[:min(h.failures, maxFailures)]; name != 0 && slices.Contains(counted, name) {
+		return false
+	}
+	if h.failures < maxFailures {
+		h.silent[h.failures] = name
 	}
 	h.failures++
 	h.failing.Store(true)

@@ -12,7 +12,9 @@ func TestUpstreamIsDownAfterThreeFailuresInARow(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name string
-		seen string // f: failed, a: answered, o: overtaken, each 200 ms after the last
+		// f: failed, a: answered, o: overtaken, a digit: timed out for that name, ! and a digit: another answered for it, each
+		// 200 ms after the last
+		seen string
 		down bool
 		lost int // how often that was news
 	}{
@@ -29,13 +31,26 @@ func TestUpstreamIsDownAfterThreeFailuresInARow(t *testing.T) {
 		{name: "overtaken, and answering late each time", seen: "oaoaoaoaoaoa"},
 		{name: "a failure, and overtaken twice", seen: "foo"},
 		{name: "overtaken twice, and a failure", seen: "oof", down: true, lost: 1},
+		{name: "silent about a name, however often", seen: "1111111111"},
+		{name: "silent about two names", seen: "12122121"},
+		{name: "silent about three names", seen: "11211223", down: true, lost: 1},
+		{name: "silent about one name, again after an answer", seen: "12a12a12"},
+		{name: "silent about a name, and two failures", seen: "1f1f", down: true, lost: 1},
+		{name: "two failures, and silent about a name", seen: "ff1", down: true, lost: 1},
+		{name: "silent about a name that others answer for", seen: "1!11!11!1", down: true, lost: 1},
+		{name: "silent about a name twice each time that others answer for it", seen: "11!111!1"},
+		{name: "silent about a name while others answer for another", seen: "1!21!21!2"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				h := NewHealth()
 				lost, back := 0, 0
-				for _, what := range tt.seen {
+				for i, what := range tt.seen {
+					if i > 0 && tt.seen[i-1] == '!' {
+						h.Answerable([]byte{byte(what)})
+						continue
+					}
 					was := h.Down()
 					switch news := h.see(what); {
 					case news && was:
@@ -65,6 +80,10 @@ func (h *Health) see(what rune) bool {
 		return h.Failed(time.Now())
 	case 'o':
 		return h.Overtaken(time.Now())
+	case '!':
+		return false
+	case '1', '2', '3':
+		return h.TimedOut(time.Now(), []byte{byte(what)})
 	}
 	return h.Answered(time.Now())
 }
@@ -155,10 +174,12 @@ func TestHealthAllocatesNothing(t *testing.T) {
 	for range paceSize {
 		h.Took(time.Millisecond)
 	}
-	now := time.Now()
+	now, name := time.Now(), []byte("\x03www\x00")
 	if got := testing.AllocsPerRun(1000, func() {
 		h.Took(time.Millisecond)
 		h.Failed(now)
+		h.TimedOut(now, name)
+		h.Answerable(name)
 		h.Answered(now)
 		_ = h.Usual()
 	}); got != 0 {

@@ -126,7 +126,7 @@ func New(config Config) *Upstream {
 	}
 	u := &Upstream{config: config, name: config.Name, open: make(map[*source]struct{})}
 	u.meter = config.Metrics.meter(u.name)
-	u.health = &Health{meter: u.meter, epoch: time.Now()}
+	u.health = newHealth(u.meter)
 	if viaHTTP := config.TLS != nil && config.TLS.Path != ""; !config.AsGiven && !viaHTTP { // who speaks HTTP can do with EDNS
 		u.habits = newHabits(config.Log, u.name)
 	}
