@@ -97,7 +97,7 @@ func withUnit(_ []string, a slog.Attr) slog.Attr {
 		return a
 	}
 	d, unit := a.Value.Duration(), time.Nanosecond
-	for d.Abs() >= 1000*unit {
+	for d.Abs()/1000 >= unit {
 		unit *= 10
 	}
 	return slog.String(a.Key, d.Round(unit).String())
