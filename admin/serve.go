@@ -1,6 +1,8 @@
 package admin
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // maxBody bounds what a client may send, in bytes.
@@ -58,6 +61,10 @@ func (s *Server) addWatch(w http.ResponseWriter, r *http.Request) {
 	}
 	body, ok := body(w, r)
 	if !ok {
+		return
+	}
+	if fault := object(body); fault != "" {
+		refuse(w, http.StatusBadRequest, fault+`: send one JSON object, such as {"name": "preview.example.com", "for": "15m"}`)
 		return
 	}
 	watch, err := s.config.API.AddWatch(body)
@@ -199,6 +206,23 @@ func body(w http.ResponseWriter, r *http.Request) (text []byte, ok bool) {
 		return text, true
 	}
 	return nil, false
+}
+
+// object says why a text is not one JSON object; empty: it is. What the object says is another matter.
+func object(text []byte) (fault string) {
+	text = bytes.TrimLeft(text, " \t\r\n")
+	var document json.RawMessage
+	switch err := json.Unmarshal(text, &document); {
+	case len(text) == 0:
+		return "the body is empty"
+	case !utf8.Valid(text): // which the decoder lets pass (RFC 8259, section 8.1)
+		return "the body is not UTF-8"
+	case err != nil:
+		return "the body is no JSON: " + err.Error()
+	case text[0] != '{':
+		return "the body is no object"
+	}
+	return ""
 }
 
 // list is never null in JSON.

@@ -141,6 +141,9 @@ func TestPagesOfTheAPI(t *testing.T) {
 	}
 }
 
+// sendObject is what to do about a body that is no JSON object.
+const sendObject = `send one JSON object, such as {"name": "preview.example.com", "for": "15m"}`
+
 func TestWhatIsAskedWronglyIsAProblemWithARemedy(t *testing.T) {
 	t.Parallel()
 	c, api := withAPI(t)
@@ -176,6 +179,15 @@ func TestWhatIsAskedWronglyIsAProblemWithARemedy(t *testing.T) {
 		{"POST", "/api/v1/watches", "name=a", []string{"Content-Type: application/x-www-form-urlencoded"}, 415, "send JSON, as application/json"},
 		{"POST", "/api/v1/watches", "", nil, 415, `Content-Type ""`},
 		{"POST", "/api/v1/watches", strings.Repeat("x", maxBody+1), nil, 413, "send at most 65536 bytes"},
+		{"POST", "/api/v1/watches", "", []string{"Content-Type: application/json"}, 400, "the body is empty: " + sendObject},
+		{"POST", "/api/v1/watches", " \r\n", nil, 400, "the body is empty: " + sendObject},
+		{"POST", "/api/v1/watches", "{bad", nil, 400, "the body is no JSON: invalid character 'b' looking for beginning of object key string: " + sendObject},
+		{"POST", "/api/v1/watches", `{"name": "a.example"`, nil, 400, "the body is no JSON: unexpected end of JSON input: " + sendObject},
+		{"POST", "/api/v1/watches", `{"name": "a.example"} {}`, nil, 400, "the body is no JSON: invalid character '{' after top-level value: " + sendObject},
+		{"POST", "/api/v1/watches", "{\"name\": \"a\xff.example\"}", nil, 400, "the body is not UTF-8: " + sendObject},
+		{"POST", "/api/v1/watches", "[]", nil, 400, "the body is no object: " + sendObject},
+		{"POST", "/api/v1/watches", `"a.example"`, nil, 400, "the body is no object: " + sendObject},
+		{"POST", "/api/v1/watches", "null", nil, 400, "the body is no object: " + sendObject},
 	} {
 		response, body := r.send(t, tt.method, tt.path, tt.body, tt.headers...)
 		wantProblem(t, tt.method+" "+tt.path, response, body, tt.status, tt.detail)
@@ -186,7 +198,8 @@ func TestWhatIsAskedWronglyIsAProblemWithARemedy(t *testing.T) {
 	if got := api.calls(); len(got) != 0 {
 		t.Errorf("got %q asked, want nothing", got)
 	}
-	if _, body := r.send(t, "POST", "/api/v1/watches", strings.Repeat("x", maxBody), "Content-Type: application/json; charset=utf-8"); !strings.Contains(body, "in-addr") {
+	largest := "{" + strings.Repeat(" ", maxBody-len("{}")) + "}"
+	if _, body := r.send(t, "POST", "/api/v1/watches", largest, "Content-Type: application/json; charset=utf-8"); !strings.Contains(body, "in-addr") {
 		t.Errorf("got %q for the largest body that may be", body)
 	}
 }

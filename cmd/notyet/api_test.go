@@ -148,11 +148,14 @@ func TestLeaseThatIsWrongIsRefusedWithARemedy(t *testing.T) {
 		`{"name": "a.example", "for": "25h"}`:            `for "25h": write a duration from 1s to 24h`,
 		`{"name": "a.example", "holt": "1s"}`:            "holt: unknown key: did you mean hold?",
 		`{"name": "a.example", "hold": "1m", "poll": 1}`: `hold "1m": write a duration from 0s to 10s; poll "1": write its unit, as in 1s`,
-		`{"name"`: "write a JSON object, such as",
-		`[]`:      "write keys",
+		`{}`: "name: add it: a lease has a name",
+		`{"name": "a.example", "name": "b.example"}`:                             "name: remove it: already on line 1",
 		fmt.Sprintf(`{"name": "a.example", "authorities": [%q]}`, "127.0.0.1:0"): "write the server's port",
 	} {
 		p.wantRefused(t, "POST", "/api/v1/watches", body, 422, detail)
+	}
+	for _, body := range []string{"{bad", "", "[]", `{"name": "a.example"} {"name": "b.example"}`} {
+		p.wantRefused(t, "POST", "/api/v1/watches", body, 400, `send one JSON object, such as {"name": "preview.example.com", "for": "15m"}`)
 	}
 	var list admin.Watches
 	if p.call(t, "GET", "/api/v1/watches", "", &list); len(list.Watches) != 0 {
