@@ -1,10 +1,15 @@
 package authority
 
-// change is a zone that became degraded, or is no longer.
-type change struct {
-	zone string
-	why  error
+import "net/netip"
+
+// Change is a zone that became degraded, or is no longer.
+type Change struct {
+	Zone    string           // its apex; where the servers are given, the watch's zone
+	Servers []netip.AddrPort // all that are given; empty: they are found
+	Why     error            // nil: it can be asked again, or is no longer known
 }
+
+func (z *zone) change(why error) Change { return Change{z.key.name, z.origin.servers, why} }
 
 // tell tells Changed what has changed, in order and without the lock.
 func (f *Finder) tell() {
@@ -21,7 +26,7 @@ func (f *Finder) tell() {
 			continue
 		}
 		f.mu.Unlock()
-		f.config.Changed(c.zone, c.why)
+		f.config.Changed(c)
 		f.mu.Lock()
 	}
 	f.telling = false

@@ -26,9 +26,9 @@ type Config struct {
 	Lookup func(ctx context.Context, qname string, qtype uint16) (reply *dns.Msg, from netip.Addr, err error)
 	// Ours reports whether packets to the address come back to this process; nil: none do.
 	Ours func(netip.AddrPort) bool
-	// Changed is told when a zone becomes degraded (why is not nil), and when that is over: it can be asked again, or is
-	// no longer known. Calls come one after the other. It must not block; nil: nobody is told.
-	Changed func(zone string, why error)
+	// Changed is told when a zone becomes degraded, and when that is over. Calls come one after the other. It must not
+	// block; nil: nobody is told.
+	Changed func(Change)
 	// Port is that of servers that are found; 0: 53.
 	Port uint16
 }
@@ -44,7 +44,7 @@ type Finder struct {
 	zones    *simplelru.LRU[key, *zone]
 	starts   *simplelru.LRU[string, string] // origin's qname → apex of the zone that discovery began in
 	searches map[search]chan struct{}       // under way; closed at its end
-	changes  []change                       // that Changed has yet to be told
+	changes  []Change                       // that Changed has yet to be told
 	telling  bool                           // somebody is doing that
 }
 

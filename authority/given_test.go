@@ -93,10 +93,10 @@ func TestGivenServersAreDegradedAndComeBack(t *testing.T) {
 				w.serve(tt.h, "192.0.2.1", "192.0.2.2")
 				w.want("www.shipit.dev. A"+twoGiven, "servers of shipit.dev. cannot be asked: "+tt.why, tt.took)
 				w.want("www.shipit.dev. A"+twoGiven, "servers of shipit.dev. cannot be asked: "+tt.why, 0)
-				w.wantChanges("shipit.dev. " + tt.why)
+				w.wantChanges("shipit.dev. at [192.0.2.1:53 192.0.2.2:53] " + tt.why)
 				w.serve(authoritative(zone), "192.0.2.1", "192.0.2.2")
 				time.Sleep(minRetry + time.Nanosecond)
-				w.wantChanges("shipit.dev. can be asked")
+				w.wantChanges("shipit.dev. at [192.0.2.1:53 192.0.2.2:53] can be asked")
 				w.wantAll("www.shipit.dev. A"+twoGiven, "positive A 192.0.2.7 | have 192.0.2.1:53 192.0.2.2:53", 0)
 				w.wantLookups()
 			})
@@ -111,7 +111,7 @@ func TestGivenServersThatFallSilentBecomeDegraded(t *testing.T) {
 		w.serve(dead, "192.0.2.1", "192.0.2.2")
 		w.want("www.shipit.dev. A"+twoGiven, ErrSilent.Error(), patience)
 		time.Sleep(2*time.Second - patience) // of the first question
-		w.wantChanges("shipit.dev. 192.0.2.1:53: timeout; 192.0.2.2:53: timeout")
+		w.wantChanges("shipit.dev. at [192.0.2.1:53 192.0.2.2:53] 192.0.2.1:53: timeout; 192.0.2.2:53: timeout")
 	})
 }
 

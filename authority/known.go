@@ -92,7 +92,7 @@ func (f *Finder) keep(z *zone) {
 		f.spawnLocked(func() { f.retry(z) })
 	}
 	if was || z.why != nil {
-		f.changes = append(f.changes, change{z.key.name, z.why})
+		f.changes = append(f.changes, z.change(z.why))
 	}
 	f.mu.Unlock()
 	f.tell()
@@ -109,9 +109,9 @@ func (f *Finder) drop(z *zone) {
 }
 
 // forgottenLocked is told of a zone that has no other in its place.
-func (f *Finder) forgottenLocked(k key, z *zone) {
+func (f *Finder) forgottenLocked(_ key, z *zone) {
 	z.stop()
 	if z.why != nil {
-		f.changes = append(f.changes, change{k.name, nil})
+		f.changes = append(f.changes, z.change(nil))
 	}
 }

@@ -410,13 +410,13 @@ func TestChangesAreToldInOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var told []string
-		f := New(Config{Changed: func(zone string, why error) {
+		f := New(Config{Changed: func(c Change) {
 			time.Sleep(time.Second) // it ought not to
-			told = append(told, fmt.Sprint(zone, why))
+			told = append(told, fmt.Sprint(c.Zone, c.Why))
 		}})
 		for i := range 3 {
 			f.mu.Lock()
-			f.changes = append(f.changes, change{fmt.Sprint(i), nil})
+			f.changes = append(f.changes, Change{Zone: fmt.Sprint(i)})
 			f.mu.Unlock()
 			go f.tell()
 			synctest.Wait()

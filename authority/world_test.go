@@ -130,12 +130,17 @@ func answered(ctx context.Context, h handler, q *dns.Msg) (*dns.Msg, error) {
 	return nil, ctx.Err()
 }
 
-func (w *world) change(zone string, why error) {
+func (w *world) change(c Change) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	s := zone + " can be asked"
-	if why != nil {
-		s = zone + " " + why.Error()
+	s := c.Zone
+	if len(c.Servers) > 0 {
+		s += fmt.Sprint(" at ", c.Servers)
+	}
+	if c.Why == nil {
+		s += " can be asked"
+	} else {
+		s += " " + c.Why.Error()
 	}
 	w.changes = append(w.changes, s)
 }

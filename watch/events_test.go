@@ -5,6 +5,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"notyet/authority"
 )
 
 // next is the next event without its time.
@@ -144,14 +146,14 @@ func TestDegradedZoneIsToldOnceAndSoIsItsRecovery(t *testing.T) {
 		sub := b.Subscribe(10)
 		defer sub.Close()
 		for range 2 {
-			b.Changed("shipit.dev.", errClosed.Why)
+			b.Changed(authority.Change{Zone: "shipit.dev.", Why: errClosed.Why})
 		}
-		b.Changed("elsewhere.net.", errClosed.Why)
+		b.Changed(authority.Change{Zone: "elsewhere.net.", Why: errClosed.Why})
 		if got := counted(t, b.Set, "notyet_watch_degraded", "watch=shipit.dev."); got != 1 {
 			t.Errorf("got degraded %v, want 1", got)
 		}
-		b.Changed("shipit.dev.", nil)
-		b.Changed("shipit.dev.", nil)
+		b.Changed(authority.Change{Zone: "shipit.dev."})
+		b.Changed(authority.Change{Zone: "shipit.dev."})
 		if got := counted(t, b.Set, "notyet_watch_degraded"); got != 0 {
 			t.Errorf("got degraded %v, want 0", got)
 		}

@@ -22,13 +22,16 @@ type Info struct {
 // List returns all watches by name, of a zone that has a lease too only that. Each lease counts until its end.
 func (s *Set) List() []Info {
 	now := time.Now()
-	pending := s.countPending()
 	var all []Info
-	for _, w := range *s.byZone.Load() {
+	s.mu.Lock()
+	watches := slices.Collect(maps.Values(*s.byZone.Load()))
+	degraded := s.degradedLocked(watches...)
+	for _, w := range watches {
 		if !w.ended(now) {
-			all = append(all, w.info(pending[w], now))
+			all = append(all, w.infoLocked(degraded[w], now))
 		}
 	}
+	s.mu.Unlock()
 	slices.SortFunc(all, func(a, b Info) int { return strings.Compare(a.Name, b.Name) })
 	return all
 }
@@ -39,37 +42,22 @@ func (s *Set) Covering(qname []byte) (Info, bool) {
 	if w == nil {
 		return Info{}, false
 	}
-	return w.info(s.countPending()[w], time.Now()), true
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return w.infoLocked(s.degradedLocked(w)[w], time.Now()), true
 }
 
-func (w *Watch) info(pending int, now time.Time) Info {
-	i := Info{Name: w.name, Options: *w.options(), Pending: pending}
+func (w *Watch) infoLocked(degraded []string, now time.Time) Info {
+	i := Info{Name: w.name, Options: *w.options(), Pending: w.pending}
 	if until := w.until.Load(); until != nil {
 		i.Until = *until
 	}
 	i.Authorities = slices.Clone(i.Authorities)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var why []string
-	for _, zone := range slices.Sorted(maps.Keys(w.degraded)) {
-		why = append(why, zone+": "+w.degraded[zone].Error())
+	if w.isPrivate(now) {
+		degraded = append(degraded, privateView)
 	}
-	if now.Before(w.private) {
-		why = append(why, privateView)
-	}
-	i.Degraded = strings.Join(why, "; ")
+	i.Degraded = strings.Join(degraded, "; ")
 	return i
-}
-
-// countPending counts the pending questions by watch.
-func (s *Set) countPending() map[*Watch]int {
-	count := make(map[*Watch]int)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, p := range s.pending.Values() {
-		count[p.watch]++
-	}
-	return count
 }
 
 // Counts are how many there are at the moment, and what has come of them.

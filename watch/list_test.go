@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
+
+	"notyet/authority"
 )
 
 func TestWatchesAreListedByName(t *testing.T) {
@@ -27,7 +29,7 @@ func TestWatchesAreListedByName(t *testing.T) {
 			}
 		}
 		b.want(web, noIP)
-		b.Changed("shipit.dev.", errClosed.Why)
+		b.Changed(authority.Change{Zone: "shipit.dev.", Why: errClosed.Why})
 		want := []Info{
 			{Name: "a.elsewhere.net.", Options: leased, Until: until},
 			{Name: "shipit.dev.", Options: defaults, Pending: 1, Degraded: "shipit.dev.: connection refused"},

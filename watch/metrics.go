@@ -1,6 +1,8 @@
 package watch
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -110,12 +112,16 @@ func (b bounds) Collect(ch chan<- prometheus.Metric) {
 	now := time.Now()
 	degraded := make(map[string]int) // label → whether
 	leases := 0
-	for _, w := range *b.set.byZone.Load() {
+	watches := slices.Collect(maps.Values(*b.set.byZone.Load()))
+	b.set.mu.Lock()
+	why := b.set.degradedLocked(watches...)
+	b.set.mu.Unlock()
+	for _, w := range watches {
 		if w.isLease() {
 			leases++
 		}
 		degraded[w.meter.label] |= 0
-		if w.isDegraded(now) {
+		if len(why[w]) > 0 || w.isPrivate(now) {
 			degraded[w.meter.label] = 1
 		}
 	}

@@ -127,6 +127,7 @@ func (s *Set) deny(w *Watch, key cache.Key, f finding, started time.Time, worth 
 		p.timer = time.AfterFunc(forgetAfter, func() { s.start(p.turn) })
 		s.config.Cache.Touch(p.asked, started)
 		s.pending.Add(q, p)
+		w.pending++
 		w.meter.pending.Inc()
 		s.events.send(Event{Time: now, Kind: Pending, Watch: w.name, Name: p.qname, Type: q.qtype})
 	}
@@ -157,6 +158,7 @@ func negativeTTL(r *wire.Reply) time.Duration {
 func (s *Set) evicted(_ question, p *pending) {
 	p.gone = true
 	p.timer.Stop()
+	p.watch.pending--
 	p.watch.meter.pending.Dec()
 	s.answerLocked(p)
 }

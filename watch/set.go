@@ -60,6 +60,7 @@ type Set struct {
 	pending *simplelru.LRU[question, *pending]
 	// appeared are the names that exist by now, without the type that was asked for → the question.
 	appeared *simplelru.LRU[string, *pending]
+	degraded map[servers]error // that can't be asked → why; there are as many as authority.Finder remembers
 	leases   int
 	rescued  uint64 // ever
 	stopped  bool
@@ -76,7 +77,7 @@ type question struct {
 
 // New makes a set. Run has to be called for anything to end.
 func New(config Config) (*Set, error) {
-	s := &Set{config: config, known: newKnown()}
+	s := &Set{config: config, known: newKnown(), degraded: make(map[servers]error)}
 	s.events.subs = make(map[*Subscription]struct{})
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.pending, _ = simplelru.NewLRU(maxPending, s.evicted) // the only error is a size below one

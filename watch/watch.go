@@ -50,18 +50,15 @@ type Watch struct {
 	meter   *meter
 	timer   *time.Timer // ends a lease; nil: none
 	below   *Watch      // the configuration's, which a lease for the same zone stands before; nil: none
+	pending int         // how many questions; guarded by the set's lock
 
-	mu       sync.Mutex       // guards all below
-	degraded map[string]error // zone → why its servers can't be asked
-	private  time.Time        // until then the upstream comes first; zero: it does not
-	agreed   bool             // a name became visible at its authorities, and then the upstream had it too
+	mu      sync.Mutex // guards all below
+	private time.Time  // until then the upstream comes first; zero: it does not
+	agreed  bool       // a name became visible at its authorities, and then the upstream had it too
 }
 
 func newWatch(zone []byte, name string, options Options, m *meter) *Watch {
-	w := &Watch{
-		zone: zone, name: name, meter: m,
-		budget: newBudget(options.QueriesPerSecond), degraded: make(map[string]error),
-	}
+	w := &Watch{zone: zone, name: name, meter: m, budget: newBudget(options.QueriesPerSecond)}
 	w.current.Store(&options)
 	return w
 }

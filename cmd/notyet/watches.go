@@ -28,7 +28,7 @@ func (d *daemon) watches(cfg config.Config, answers *cache.Cache) (err error) {
 			return lookup(ctx, d.resolver, answers, qname, qtype)
 		},
 		Ours:    cfg.Ours,
-		Changed: func(zone string, why error) { d.watching.Changed(zone, why) },
+		Changed: func(c authority.Change) { d.watching.Changed(c) },
 	})
 	d.watching, err = watch.New(watch.Config{
 		Watches: zones(cfg), Cache: answers, Ask: d.finder.Ask, Notify: notify(cfg), LeasesChanged: func() { d.state.changed() }, Log: d.log,
