@@ -112,7 +112,8 @@ func (s *Set) leaseOver(w *Watch) {
 	})
 }
 
-// endLeases ends the leases that which chooses, and puts what they stood before back. It returns false when it chooses none.
+// endLeases ends the leases that which chooses, with what is pending under them, and puts what they stood before back. It
+// returns false when it chooses none.
 func (s *Set) endLeases(which func(byZone map[string]*Watch) []*Watch) bool {
 	s.mu.Lock()
 	over := which(*s.byZone.Load())
@@ -120,8 +121,9 @@ func (s *Set) endLeases(which func(byZone map[string]*Watch) []*Watch) bool {
 		s.mu.Unlock()
 		return false
 	}
-	byZone := s.copyLocked()
+	byZone, pending := s.copyLocked(), 0
 	for _, w := range over {
+		pending += w.pending
 		if below := s.endLocked(w); below != nil {
 			byZone[string(w.zone)] = below
 		} else {
@@ -129,9 +131,25 @@ func (s *Set) endLeases(which func(byZone map[string]*Watch) []*Watch) bool {
 		}
 	}
 	s.byZone.Store(&byZone)
+	if pending > 0 {
+		s.dropPendingLocked(over)
+	}
 	s.mu.Unlock()
 	s.tellLeases(Ended, over...)
 	return true
+}
+
+// dropPendingLocked lets go of what is pending under the watches.
+func (s *Set) dropPendingLocked(watches []*Watch) {
+	gone := make(map[*Watch]bool, len(watches))
+	for _, w := range watches {
+		gone[w] = true
+	}
+	for _, p := range s.pending.Values() {
+		if gone[p.watch] {
+			s.pending.Remove(p.question())
+		}
+	}
 }
 
 func (s *Set) tellLeases(kind Kind, leases ...*Watch) {

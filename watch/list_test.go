@@ -117,28 +117,6 @@ func TestPendingIsListedWithWhoHasIt(t *testing.T) {
 	})
 }
 
-func TestNameWhoseLeaseHasEndedIsPolledNoMore(t *testing.T) {
-	t.Parallel()
-	inBubble(t, func(t *testing.T) {
-		b := newBed(t, defaults)
-		const name = "pr-7.elsewhere.net. A"
-		if err := b.Lease("elsewhere.net", defaults, time.Now().Add(time.Minute)); err != nil {
-			t.Fatal(err)
-		}
-		b.want(name, noIP)
-		time.Sleep(1500 * time.Millisecond)
-		b.want(name, noIP)
-		time.Sleep(1500 * time.Millisecond)
-		b.wantAsked("0s "+name+", 1.5s "+name+", 2.5s "+name, "")
-		b.EndLease("elsewhere.net")
-		time.Sleep(30 * time.Second)
-		b.wantAsked("", "")
-		if got := b.Pending(); len(got) != 0 {
-			t.Errorf("got %+v pending", got)
-		}
-	})
-}
-
 func TestLeasesAreRestored(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T) {

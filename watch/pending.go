@@ -119,6 +119,8 @@ func (s *Set) deny(w *Watch, key cache.Key, f finding, started time.Time, worth 
 		}
 		s.pending.Remove(q)
 		return nil
+	case !ok && s.Find(key.Name) != w: // a lease began or ended, or a reload, while it was asked for
+		return nil
 	case !ok:
 		p = &pending{
 			set: s, watch: w, qname: q.qname, id: s.id(q.qname, q.qtype),
