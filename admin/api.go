@@ -65,7 +65,8 @@ type Watch struct {
 	Authorities      []string   `json:"authorities"` // empty: they are found
 }
 
-// Lease is the body of POST /api/v1/watches, which answers with the Watch. What is nil has its default.
+// Lease is the body of POST /api/v1/watches, which answers with the Watch. What is nil, but For, is as in
+// the watch that the name is under, and has its default where there is none.
 type Lease struct {
 	Name             string    `json:"name"`
 	For              *Duration `json:"for,omitempty"` // 1 s to 24 h; nil: 15 m

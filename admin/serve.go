@@ -23,7 +23,7 @@ const maxBody = 64 << 10
 type API interface {
 	Status() Status
 	Watches() []Watch
-	// AddWatch begins a lease, or replaces the one for the same name. It gets a JSON object and returns what is in force.
+	// AddWatch begins a lease, or renews the one for the same name. It gets a JSON object and returns what is in force.
 	AddWatch(lease []byte) (Watch, error)
 	// RemoveWatch ends the lease of a name.
 	RemoveWatch(name string) error

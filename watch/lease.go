@@ -1,6 +1,8 @@
 package watch
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -15,35 +17,51 @@ type Lease struct {
 	Until time.Time
 }
 
-// Lease puts a name and all below it under watch until a moment. A lease that there is for the same name is renewed: it gets the
-// options and the end, and what is known, pending and held under it stays. Denials of these names that are in the cache go. It
-// returns ErrTooManyLeases when there are 10,000.
-func (s *Set) Lease(name string, options Options, until time.Time) error {
-	w, err := s.newLease(Lease{name, options, until})
+// Lease puts a name and all below it under watch until a moment, and returns what is in force. A lease that there is for the
+// same name is renewed: it gets the options and the end, and what is known, pending and held under it stays. options makes them
+// from those of the watch that the name is under at that moment, which are not to be changed: the one of the same name, a lease
+// or the configuration's, else the longest; nil: none. It must not call the set. Denials of these names that are in the cache go.
+// It returns ErrTooManyLeases when there are 10,000.
+func (s *Set) Lease(name string, options func(over *Options) Options, until time.Time) (Info, error) {
+	zone, err := wire.Name(name)
 	if err != nil {
-		return err
+		return Info{}, fmt.Errorf("lease %q: %w", name, err)
 	}
 	s.mu.Lock()
-	if s.stopped {
+	w, err := s.leaseLocked(zone, options, until)
+	if err != nil {
 		s.mu.Unlock()
-		return fmt.Errorf("lease %q: stopping", name)
+		return Info{}, fmt.Errorf("lease %q: %w", name, err)
 	}
-	switch old := (*s.byZone.Load())[string(w.zone)]; {
-	case old.isLease():
-		s.renewLocked(old, options, until)
-		w = old
-	case s.leases >= maxLeases:
-		s.mu.Unlock()
-		return fmt.Errorf("lease %q: %w", name, ErrTooManyLeases)
-	default:
-		byZone := s.copyLocked()
-		s.beginLocked(byZone, w)
-		s.byZone.Store(&byZone)
-	}
+	info := w.infoLocked(s.degradedLocked(w)[w], time.Now())
 	s.mu.Unlock()
-	s.config.Cache.DropNegativesBelow(w.zone)
+	s.config.Cache.DropNegativesBelow(zone)
 	s.tellLeases(Began, w)
-	return nil
+	return info, nil
+}
+
+// leaseLocked begins a lease or renews it.
+func (s *Set) leaseLocked(zone []byte, options func(over *Options) Options, until time.Time) (*Watch, error) {
+	if s.stopped {
+		return nil, errors.New("stopping")
+	}
+	same := (*s.byZone.Load())[string(zone)]
+	if same.isLease() {
+		s.renewLocked(same, options(same.options()), until)
+		return same, nil
+	}
+	if s.leases >= maxLeases {
+		return nil, ErrTooManyLeases
+	}
+	var over *Options
+	if covering := cmp.Or(same, s.Find(zone)); covering != nil {
+		over = covering.options()
+	}
+	w := s.newLease(zone, options(over), until)
+	byZone := s.copyLocked()
+	s.beginLocked(byZone, w)
+	s.byZone.Store(&byZone)
+	return w, nil
 }
 
 // Restore puts leases from before a restart in force again, and returns how many. Left out are those that are over, that have a
@@ -57,25 +75,21 @@ func (s *Set) Restore(leases []Lease) (restored int) {
 	}
 	byZone := s.copyLocked()
 	for _, l := range leases {
-		w, err := s.newLease(l)
-		if err != nil || w.ended(now) || byZone[string(w.zone)].isLease() || s.leases >= maxLeases {
+		zone, err := wire.Name(l.Name)
+		if err != nil || !now.Before(l.Until) || byZone[string(zone)].isLease() || s.leases >= maxLeases {
 			continue
 		}
-		s.beginLocked(byZone, w)
+		s.beginLocked(byZone, s.newLease(zone, l.Options, l.Until))
 		restored++
 	}
 	s.byZone.Store(&byZone)
 	return restored
 }
 
-func (s *Set) newLease(l Lease) (*Watch, error) {
-	zone, err := wire.Name(l.Name)
-	if err != nil {
-		return nil, fmt.Errorf("lease %q: %w", l.Name, err)
-	}
-	w := newWatch(zone, wire.String(zone), l.Options, s.metrics.meter(leaseLabel))
-	w.until.Store(&l.Until)
-	return w, nil
+func (s *Set) newLease(zone []byte, options Options, until time.Time) *Watch {
+	w := newWatch(zone, wire.String(zone), options, s.metrics.meter(leaseLabel))
+	w.until.Store(&until)
+	return w
 }
 
 // EndLease ends the lease of a name. It returns false when there is none.

@@ -3,9 +3,11 @@ package watch
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
+	"notyet/authority"
 	"notyet/wire"
 )
 
@@ -120,6 +122,45 @@ func TestLeaseStandsBeforeTheConfigurationsWatchAndGivesItBack(t *testing.T) {
 		}
 		if got := counted(t, b.Set, "notyet_watch_leases"); got != 0 {
 			t.Errorf("got %v leases, want 0", got)
+		}
+	})
+}
+
+// TestLeaseIsMadeFromTheWatchOfThatMoment has two clients change one key each of the same lease, at once and often.
+func TestLeaseIsMadeFromTheWatchOfThatMoment(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		b := newBed(t, defaults)
+		change := func(key func(*Options)) {
+			for range 100 {
+				_, err := b.Set.Lease("lz.shipit.dev", func(over *Options) Options { o := *over; key(&o); return o }, time.Now().Add(time.Minute))
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		done := make(chan struct{})
+		go func() { defer close(done); change(func(o *Options) { o.Hold++ }) }()
+		change(func(o *Options) { o.Poll++ })
+		<-done
+		want := defaults
+		want.Hold, want.Poll = 100, defaults.Poll+100
+		if got := b.Find(wireName(t, "lz.shipit.dev")).options(); !reflect.DeepEqual(*got, want) {
+			t.Errorf("got %+v, want %+v", *got, want)
+		}
+	})
+}
+
+func TestLeaseIsReturnedAsItStands(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		b := newBed(t, defaults)
+		b.Changed(authority.Change{Zone: "shipit.dev.", Why: errClosed.Why})
+		until := time.Now().Add(time.Minute)
+		got, err := b.Set.Lease("LZ.shipit.dev", func(over *Options) Options { return *over }, until)
+		want := Info{Name: "lz.shipit.dev.", Options: defaults, Until: until, Degraded: "shipit.dev.: connection refused"}
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("got %+v, %v\nwant %+v", got, err, want)
 		}
 	})
 }

@@ -72,6 +72,12 @@ func newBed(t *testing.T, options Options) *bed {
 	return b
 }
 
+// Lease begins a lease with options that depend on no other watch.
+func (b *bed) Lease(name string, options Options, until time.Time) error {
+	_, err := b.Set.Lease(name, func(*Options) Options { return options }, until)
+	return err
+}
+
 // publish lets servers have a record, all of them when none is named.
 func (b *bed) publish(question, records string, servers ...int) {
 	b.mu.Lock()

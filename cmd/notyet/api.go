@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -64,15 +65,48 @@ func (a *api) AddWatch(lease []byte) (admin.Watch, error) {
 	if err != nil {
 		return admin.Watch{}, admin.Refusal{Status: http.StatusUnprocessableEntity, Detail: strings.ReplaceAll(err.Error(), "\n", "; ")}
 	}
-	added := watch.Info{Name: l.Zone, Options: options(l.Watch), Until: time.Now().Add(l.For)}
-	switch err := a.watching.Lease(added.Name, added.Options, added.Until); {
+	var given map[string]json.RawMessage
+	if err := json.Unmarshal(lease, &given); err != nil { // ParseLease takes none such
+		return admin.Watch{}, err
+	}
+	own := options(l.Watch)
+	over := func(watched *watch.Options) watch.Options { return leased(own, given, watched) }
+	switch added, err := a.watching.Lease(l.Zone, over, time.Now().Add(l.For)); {
 	case errors.Is(err, watch.ErrTooManyLeases):
 		return admin.Watch{}, admin.Refusal{Status: http.StatusInsufficientStorage,
 			Detail: err.Error() + ": end one with DELETE /api/v1/watches/NAME, or wait until one ends"}
 	case err != nil:
 		return admin.Watch{}, admin.Refusal{Status: http.StatusServiceUnavailable, Detail: err.Error()}
+	default:
+		return watchOf(added), nil
 	}
-	return watchOf(added), nil
+}
+
+// optionKeys are those of a lease, and what each of them says.
+var optionKeys = map[string]func(to, from *watch.Options){
+	"negative_ttl":       func(to, from *watch.Options) { to.NegativeTTL = from.NegativeTTL },
+	"nodata_ttl":         func(to, from *watch.Options) { to.NODATATTL = from.NODATATTL },
+	"verify":             func(to, from *watch.Options) { to.Verify = from.Verify },
+	"upstream_after":     func(to, from *watch.Options) { to.UpstreamAfter = from.UpstreamAfter },
+	"hold":               func(to, from *watch.Options) { to.Hold = from.Hold },
+	"poll":               func(to, from *watch.Options) { to.Poll = from.Poll },
+	"give_up":            func(to, from *watch.Options) { to.GiveUp = from.GiveUp },
+	"queries_per_second": func(to, from *watch.Options) { to.QueriesPerSecond = from.QueriesPerSecond },
+	"authorities":        func(to, from *watch.Options) { to.Authorities = from.Authorities },
+}
+
+// leased are the options of a lease that says what own does: of the keys that are not given those of the watch that its name is
+// under, nil when there is none.
+func leased(own watch.Options, given map[string]json.RawMessage, watched *watch.Options) watch.Options {
+	if watched == nil {
+		return own
+	}
+	for key, copyOption := range optionKeys {
+		if _, is := given[key]; !is {
+			copyOption(&own, watched)
+		}
+	}
+	return own
 }
 
 func (a *api) RemoveWatch(name string) error {

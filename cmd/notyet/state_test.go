@@ -48,7 +48,12 @@ func newKeptState(t *testing.T, dir string) *keptState {
 
 func (k *keptState) lease(t *testing.T, name string, d time.Duration) {
 	t.Helper()
-	if err := k.watching.Lease(name, options(config.DefaultWatch("")), time.Now().Add(d)); err != nil {
+	k.leaseWith(t, name, options(config.DefaultWatch("")), d)
+}
+
+func (k *keptState) leaseWith(t *testing.T, name string, o watch.Options, d time.Duration) {
+	t.Helper()
+	if _, err := k.watching.Lease(name, func(*watch.Options) watch.Options { return o }, time.Now().Add(d)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -135,9 +140,7 @@ func TestLeaseIsTheSameAfterARestart(t *testing.T) {
 	o.NegativeTTL, o.NODATATTL, o.Verify, o.UpstreamAfter, o.Hold = 0, time.Second, watch.After, 1500*time.Millisecond, 4*time.Second
 	o.Poll, o.GiveUp, o.QueriesPerSecond = 0, time.Hour, 7
 	o.Authorities = []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:53"), netip.MustParseAddrPort("[2001:db8::1]:5353")}
-	if err := k.watching.Lease("preview.example", o, time.Now().Add(time.Hour)); err != nil {
-		t.Fatal(err)
-	}
+	k.leaseWith(t, "preview.example", o, time.Hour)
 	if !k.save() {
 		t.Fatalf("not saved: %s", k.told)
 	}

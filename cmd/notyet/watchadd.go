@@ -18,7 +18,11 @@ func watchAddCommand(r *remote) *cobra.Command {
 		Use:   "add NAME",
 		Short: "Lease a name that is about to be created",
 		Long: `add puts a name, with all below it, under watch for a while. Its flags are the keys that a watch
-has in the configuration, with the same defaults. Adding a name again replaces its lease.`,
+has in the configuration. Adding a name again renews its lease.
+
+A key that is not given, but --for, is what it is in the watch that the name is under: in its lease when
+that is renewed, or else in the longest watch, a lease or the configuration's. The defaults are those
+of a name that is under none.`,
 		Example: `  notyet watch add pr-7.preview.example.com
   notyet watch add pr-7.preview.example.com --for 1h --hold 4s`,
 		Args: oneName(config.ParseWatchZone),
@@ -33,7 +37,7 @@ has in the configuration, with the same defaults. Adding a name again replaces i
 	return cmd
 }
 
-// leaseFlags adds a flag for each key. What is not given stays nil, and has the server's default.
+// leaseFlags adds a flag for each key. What is not given stays nil, and the server says what it is.
 func leaseFlags(flags *pflag.FlagSet, lease *admin.Lease) {
 	ttl := durationBy(config.ParseWatchTTL)
 	last(flags, &lease.For, durationBy(config.ParseLeaseTime), "for", "`duration` of the lease, 1s to 24h (default 15m)")
