@@ -37,7 +37,7 @@ func (j *job) find(ctx context.Context) finding {
 	for range maxChain {
 		f, target := j.link(ctx, name)
 		if target == "" {
-			f.asked, f.overruled, f.do, f.cd = j.asked, j.overruled, j.key.DO, j.key.CD
+			f.at, f.asked, f.overruled, f.do, f.cd = time.Now(), j.asked, j.overruled, j.key.DO, j.key.CD
 			return f
 		}
 		name = target

@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/miekg/dns"
 
@@ -15,6 +16,7 @@ const soaTTL = 2
 
 // finding is what was found out about a question.
 type finding struct {
+	at    time.Time
 	reply *wire.Reply // the answer; nil: nobody had one
 	ede   []byte      // why not, as wire.AppendEDE makes it
 	own   bool        // the zone's own servers gave it, and not the upstream

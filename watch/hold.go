@@ -27,7 +27,7 @@ func (s *Set) hold(p *pending, c client, f finding) bool {
 		return false
 	}
 	f.waits = true
-	no := s.keep(p.watch, c.key, p, f)
+	no := s.keep(p.watch, c.key, p, f, time.Now())
 	if !c.Hold(no) {
 		p.watch.meter.held("full")
 		return false
@@ -56,7 +56,41 @@ func (s *Set) ReleaseHeld() {
 	}
 }
 
-// answerLocked gives all clients that wait for the name their "no", once the lock is free.
+// endHoldLocked gives all clients that wait for the name the last denial, once the lock is free. From then on it is kept again,
+// for what is left of its time; one that is too old to be given to the next client is not.
+func (s *Set) endHoldLocked(p *pending, now time.Time) {
+	waiting, f, first := p.waiting, p.no, p.first
+	p.waiting = nil
+	f.waits = now.Sub(f.at) >= askAnew
+	key := s.config.Cache.Key(nil, p.key.Name, p.key.Type, f.do, f.cd)
+	s.running.Go(func() {
+		s.mu.Lock()
+		gone := p.gone
+		s.mu.Unlock()
+		switch {
+		case gone: // It has become visible meanwhile.
+			for _, h := range waiting {
+				s.serveHeld(h)
+			}
+			return
+		case f.waits:
+			f.at = now
+		default:
+			s.keep(p.watch, key, p, f, first) // It has been missing since: what was denied meanwhile was not kept.
+		}
+		s.answerHeld(waiting, key, s.keep(p.watch, key, p, f, f.at), "no")
+	})
+}
+
+// serveHeld answers a client that was held as one that asks now and is not to be held.
+func (s *Set) serveHeld(h held) {
+	h.Hold = nil
+	if !s.start(func() { s.serve(h.client) }) {
+		h.Done(h.no)
+	}
+}
+
+// answerLocked gives all clients that wait for the name their "no", once the lock is free: the record goes.
 func (s *Set) answerLocked(p *pending) {
 	waiting := p.waiting
 	if len(waiting) == 0 {
@@ -79,9 +113,6 @@ func (s *Set) answerHeld(waiting []held, key cache.Key, e *cache.Entry, outcome 
 			h.Done(e)
 			continue
 		}
-		h.Hold = nil
-		if !s.start(func() { s.serve(h.client) }) {
-			h.Done(h.no)
-		}
+		s.serveHeld(h)
 	}
 }

@@ -44,6 +44,7 @@ type bed struct {
 	ownErr   error                // of asking the servers
 	ownDelay time.Duration
 	bare     bool                         // denials of the servers have no SOA
+	updates  uint32                       // of the servers' zone, which are in its serial
 	above    func(question string) string // what the upstream says: records, NXDOMAIN, NODATA, SERVFAIL, DEAD, BLOCKED, FOREIGN, BARE, CHAIN
 	asked    []string                     // of the servers, as in "0s www.shipit.dev. A"
 	forward  []string                     // of the upstream
@@ -173,7 +174,9 @@ func (b *bed) answer(has map[string]string, name string, qtype uint16) *authorit
 		}
 	}
 	if !b.bare {
-		m.Ns = []dns.RR{mustRR(zoneSOA)}
+		soa := mustRR(zoneSOA).(*dns.SOA)
+		soa.Serial += b.updates
+		m.Ns = []dns.RR{soa}
 	}
 	return a
 }

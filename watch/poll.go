@@ -49,7 +49,7 @@ func (s *Set) stillDenied(p *pending, key cache.Key, f finding) {
 	}
 	s.mu.Unlock()
 	if !gone {
-		s.keep(p.watch, key, p, f)
+		s.keep(p.watch, key, p, f, time.Now())
 	}
 }
 
@@ -64,7 +64,7 @@ func (s *Set) noLongerPending(p *pending, key cache.Key, f finding) {
 	}
 	s.mu.Unlock()
 	if !gone {
-		s.answerHeld(waiting, key, s.keep(p.watch, key, nil, f), "no")
+		s.answerHeld(waiting, key, s.keep(p.watch, key, nil, f, time.Now()), "no")
 	}
 }
 
@@ -81,7 +81,7 @@ func (p *pending) dueLocked(now time.Time) (how string) {
 	}
 	if len(p.waiting) > 0 {
 		if !now.Before(p.holdUntil) {
-			s.answerLocked(p)
+			s.endHoldLocked(p, now)
 		} else if now.Sub(p.at) >= holdInterval {
 			how = "hold"
 		}

@@ -70,7 +70,7 @@ func (s *Set) servePassed(c client) bool {
 	}
 	w.meter.authority("over_budget")
 	s.config.Forward(c.key, func(r *wire.Reply, ede []byte) {
-		f := finding{ede: ede, note: spent, do: c.key.DO, cd: c.key.CD}
+		f := finding{at: time.Now(), ede: ede, note: spent, do: c.key.DO, cd: c.key.CD}
 		if r != nil {
 			f.reply = r.Clone()
 		}
@@ -291,13 +291,13 @@ func (s *Set) refuse(ctx context.Context, w *Watch, c client, f finding) {
 		c.Done(e) // It has become visible meanwhile.
 		return
 	}
-	e := s.keep(w, c.key, p, f)
+	e := s.keep(w, c.key, p, f, time.Now())
 	w.meter.shortened(e.Lifetime(), negativeTTL(f.reply))
 	c.Done(e)
 }
 
-// keep puts a denial into the cache; p is nil when it is not pending.
-func (s *Set) keep(w *Watch, key cache.Key, p *pending, f finding) *cache.Entry {
+// keep puts a denial into the cache, as it was from a moment on; p is nil when it is not pending.
+func (s *Set) keep(w *Watch, key cache.Key, p *pending, f finding, from time.Time) *cache.Entry {
 	k := cache.Watched{NXDOMAIN: w.options().NegativeTTL, NODATA: w.options().NODATATTL}
 	if f.waits {
 		k.NXDOMAIN, k.NODATA = 0, 0
@@ -308,7 +308,7 @@ func (s *Set) keep(w *Watch, key cache.Key, p *pending, f finding) *cache.Entry 
 	if p != nil {
 		k.Asked = p.asked
 	}
-	e := s.config.Cache.PutWatched(key, f.reply, k, time.Now())
+	e := s.config.Cache.PutWatched(key, f.reply, k, from)
 	if p != nil {
 		s.mu.Lock()
 		p.kept = e.Lifetime() > 0
