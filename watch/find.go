@@ -269,7 +269,7 @@ func (s *Set) forward(ctx context.Context, k cache.Key) said {
 	case up := <-answered:
 		return up
 	case <-ctx.Done():
-		return said{ede: wire.AppendEDE(nil, dns.ExtendedErrorCodeNoReachableAuthority, "notyet: there was no time to find out")}
+		return said{ede: wire.AppendEDE(nil, dns.ExtendedErrorCodeNoReachableAuthority, "notyet: the upstream had not answered when the time for this question was over")}
 	}
 }
 
