@@ -194,12 +194,12 @@ func TestRunWithoutAResolvConfSaysWhatDoes(t *testing.T) {
 		flags   []string
 		want    []string
 	}{
-		{"none", func(etc) {}, []string{"--upstream", "192.0.2.1"}, []string{"cover /etc/resolv.conf: no such file or directory", "notyet serve --watch ZONE &"}},
+		{"none", func(etc) {}, []string{"--upstream", "192.0.2.1"}, []string{"cover /etc/resolv.conf: no such file or directory", "notyet serve --watch ZONE --upstream 192.0.2.1:53 &"}},
 		{
 			"a link to nowhere", func(e etc) { e.link("stub", "resolv.conf") }, []string{"--upstream", "192.0.2.1"},
 			[]string{"cover /etc/resolv.conf: no such file or directory"},
 		},
-		{"no name server", func(e etc) { e.put("resolv.conf", "search example.net\n") }, nil, []string{"has no nameserver", "--upstream 192.0.2.1"}},
+		{"no name server", func(e etc) { e.put("resolv.conf", "search example.net\n") }, nil, []string{"has no nameserver", "--upstream 192.0.2.1\n"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

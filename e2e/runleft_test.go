@@ -232,7 +232,7 @@ func TestRunIsRefusedWithTheRemedy(t *testing.T) {
 				t.Errorf("got %q, want the command not run", p.Stdout())
 			}
 			for _, want := range []string{
-				"notyet: run needs root, or CAP_NET_BIND_SERVICE and CAP_SYS_ADMIN", "not permitted", `"notyet serve --watch ` + plainZone + `,hold=2s &"`, "deploy/ci",
+				"notyet: run needs root, or CAP_NET_BIND_SERVICE and CAP_SYS_ADMIN", "not permitted", `"notyet serve --watch ` + plainZone + `,hold=2s --upstream 127.`, "deploy/ci",
 			} {
 				if want == "not permitted" && strings.Contains(p.Stderr(), "permission denied") {
 					continue

@@ -49,7 +49,7 @@ The exit code is 0 when the name resolves wherever it was asked for, and 1 when 
 				return err
 			}
 			q.Ask, q.Given = e.ask, e.servers
-			q.Notyet = func(ctx context.Context) *explain.Notyet { return running(ctx, client, q) }
+			q.Notyet = func(ctx context.Context) *explain.Notyet { return e.running(ctx, client, q) }
 			return e.run(cmd, q)
 		},
 	}
@@ -95,7 +95,7 @@ func (e *explaining) run(cmd *cobra.Command, q explain.Question) error {
 	}
 	world, err := explain.Open(explain.Config{Resolvers: resolvers, ResolvConf: resolvConf})
 	if err != nil {
-		return failure{err}
+		return failure{fileless(err)}
 	}
 	defer world.Close()
 	facts := world.Explain(cmd.Context(), q)
@@ -118,13 +118,13 @@ func (e *explaining) run(cmd *cobra.Command, q explain.Question) error {
 }
 
 // running asks the running notyet what it knows; nil: none is running.
-func running(ctx context.Context, client *admin.Client, q explain.Question) *explain.Notyet {
+func (e *explaining) running(ctx context.Context, client *admin.Client, q explain.Question) *explain.Notyet {
 	got, err := client.Explain(ctx, q.Name, dns.Type(q.Type).String())
 	switch {
 	case errors.Is(err, admin.ErrNoServer):
 		return nil
 	case err != nil:
-		return &explain.Notyet{Fault: err.Error()}
+		return &explain.Notyet{Fault: strings.ReplaceAll(e.remote.failed(err).Error(), "\n", ": ")}
 	}
 	n := &explain.Notyet{
 		Known: got.Known, Pending: got.Pending != nil, Cached: []explain.Cached{}, Zones: []string{}, Authorities: []string{},

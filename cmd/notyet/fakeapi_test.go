@@ -72,7 +72,7 @@ func startFakeAPI(token string) *httptest.Server {
 	}))
 }
 
-// add makes a watch of a lease, as both have the same keys.
+// add makes a watch of a lease, as both have the same keys, in the place of the one of that name.
 func (f *fakeAPI) add(w http.ResponseWriter, r *http.Request) {
 	lease := struct {
 		admin.Watch
@@ -84,6 +84,7 @@ func (f *fakeAPI) add(w http.ResponseWriter, r *http.Request) {
 	}
 	until := time.Now().Add(time.Duration(lease.For))
 	lease.Lease, lease.Until = true, &until
+	f.watches = slices.DeleteFunc(f.watches, func(w admin.Watch) bool { return w.Lease && w.Name == lease.Name })
 	f.watches = append(f.watches, lease.Watch)
 	answerWith(w, lease.Watch)
 }
@@ -92,6 +93,10 @@ func (f *fakeAPI) remove(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	before := len(f.watches)
 	f.watches = slices.DeleteFunc(f.watches, func(w admin.Watch) bool { return w.Lease && w.Name == name })
+	if slices.ContainsFunc(f.watches, func(w admin.Watch) bool { return w.Name == name }) {
+		refuseWith(w, http.StatusConflict, name+" is of the configuration")
+		return
+	}
 	if len(f.watches) == before {
 		refuseWith(w, http.StatusNotFound, "no lease for "+name)
 		return

@@ -82,7 +82,7 @@ func TestCommandsReachASocketThatAsksForAToken(t *testing.T) {
 	}
 	var stdout, stderr bytes.Buffer
 	code := run(t.Context(), []string{"watch", "list", "--admin=" + admin}, &stdout, &stderr)
-	if want := "name the file with its token with --admin-token-file"; code != 1 || !strings.Contains(stderr.String(), want) {
+	if want := "name the file with it with --admin-token-file"; code != 1 || !strings.Contains(stderr.String(), want) {
 		t.Errorf("without the token: got exit code %d and %s, want 1 and %q", code, &stderr, want)
 	}
 }

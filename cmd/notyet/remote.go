@@ -96,10 +96,29 @@ func (r *remote) failed(err error) error {
 			err, which, adminVariable)
 	case errors.Is(err, fs.ErrPermission):
 		err = fmt.Errorf("%w\nrun this as the user of that notyet, or in the group of its socket", err)
-	case errors.As(err, &problem) && problem.Status == http.StatusUnauthorized && r.token() == "":
-		err = fmt.Errorf("%w\nname the file with its token with --admin-token-file or %s", err, tokenVariable)
+	case errors.As(err, &problem) && problem.Status == http.StatusUnauthorized:
+		err = inWords{r.locked(), err}
 	}
 	return failure{err}
+}
+
+// inWords is an error that is told in other words than its own.
+type inWords struct {
+	text string
+	error
+}
+
+func (w inWords) Error() string { return w.text }
+func (w inWords) Unwrap() error { return w.error }
+
+// locked says what to do about a server that asks for a token.
+func (r *remote) locked() string {
+	address, _, _ := r.where()
+	if file := r.token(); file != "" {
+		return fmt.Sprintf("%s: the token in %s is not that server's: write the one into it that its admin_token_file has, or name another file with --admin-token-file or %s",
+			address, file, tokenVariable)
+	}
+	return fmt.Sprintf("%s: this server asks for a token\nname the file with it with --admin-token-file or %s", address, tokenVariable)
 }
 
 // ask makes one call and shows its answer: as JSON, or in the words of text.

@@ -24,7 +24,7 @@ func TestFailedCallsHaveARemedy(t *testing.T) {
 	}{
 		{"nobody there", remote{address: &address}, admin.ErrNoServer, "that is the address of --admin: start \"notyet serve\""},
 		{"somebody else's socket", remote{address: &address}, fs.ErrPermission, "run this as the user of that notyet"},
-		{"no token", remote{address: &address}, &admin.Problem{Status: http.StatusUnauthorized}, "name the file with its token"},
+		{"no token", remote{address: &address}, &admin.Problem{Status: http.StatusUnauthorized}, "name the file with it with --admin-token-file"},
 		{"wrong token", remote{address: &address, tokenFile: &token}, &admin.Problem{Status: http.StatusUnauthorized}, ""},
 		{"no such lease", remote{address: &address}, &admin.Problem{Status: http.StatusNotFound}, ""},
 	} {

@@ -32,12 +32,13 @@ func (e ended) Error() string { return fmt.Sprintf("exit code %d", int(e)) }
 // wrapper runs a command with a notyet of its own.
 type wrapper struct {
 	settings
-	hold  *time.Duration  // of the watches that say nothing of it; nil: none
-	holds map[string]bool // the zones of those that do
+	hold    *time.Duration    // of the watches that say nothing of it; nil: none
+	holds   map[string]bool   // the zones of those that do
+	written map[string]string // zone → the flag that it is from
 }
 
 func runCommand() *cobra.Command {
-	w := wrapper{holds: make(map[string]bool)}
+	w := wrapper{holds: make(map[string]bool), written: make(map[string]string)}
 	cmd := &cobra.Command{
 		Use:   "run [flags] -- COMMAND [ARGUMENT]...",
 		Short: "Run a command whose DNS goes through a notyet of its own (Linux)",
@@ -82,7 +83,7 @@ func (w *wrapper) registerRun(cmd *cobra.Command) {
 // parseWatch is that of the settings, and notes who has a hold of its own.
 func (w *wrapper) parseWatch(text string) (config.Watch, error) {
 	watch, err := w.settings.parseWatch(text)
-	w.holds[watch.Zone] = strings.Contains(text, ",hold=")
+	w.holds[watch.Zone], w.written[watch.Zone] = strings.Contains(text, ",hold="), text
 	return watch, err
 }
 
@@ -130,13 +131,16 @@ func notRun(stderr io.Writer, name, why string, code int) error {
 func (w *wrapper) sidecar() string {
 	var flags strings.Builder
 	for _, watch := range w.watch {
-		flags.WriteString(" --watch " + strings.TrimSuffix(watch.Zone, "."))
-		if watch.Hold > 0 {
-			flags.WriteString(",hold=" + watch.Hold.String())
+		flags.WriteString(" --watch " + w.written[watch.Zone])
+		if w.hold != nil && !w.holds[watch.Zone] {
+			flags.WriteString(",hold=" + w.hold.String())
 		}
 	}
 	if len(w.watch) == 0 {
 		flags.WriteString(" --watch ZONE")
+	}
+	for _, upstream := range w.upstreams {
+		flags.WriteString(" --upstream " + upstream.String())
 	}
 	return fmt.Sprintf(`instead, run "notyet serve%s &" beside the command, and have that ask it, at 127.0.0.1:1053; deploy/ci has recipes`, flags.String())
 }

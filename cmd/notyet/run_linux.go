@@ -85,7 +85,7 @@ func (w *wrapper) open(ctx context.Context, stderr io.Writer) (d *daemon, err er
 		case errors.Is(err, fs.ErrPermission):
 			return nil, w.refusal(fmt.Errorf("port 53: %w", errors.Unwrap(err))) // the error has another remedy
 		case !errors.Is(err, syscall.EADDRINUSE):
-			return nil, failure{err}
+			return nil, failure{fileless(err)}
 		}
 	}
 	return nil, w.refusal(errors.New("port 53 is taken on all addresses of 127.0.53.0/24: by a server on 0.0.0.0, which is to listen on its own addresses only"))

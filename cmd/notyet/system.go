@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -33,6 +34,16 @@ func (d *daemon) systemServers(cfg config.Config) (config.Resolv, error) {
 		d.log.Info("name servers of the system", "file", d.from.resolvConf, "upstreams", spelled(system.Upstreams()))
 	}
 	return system, nil
+}
+
+// fileless is what is wrong with the name servers of the system, for a command that reads no configuration: it has a flag alone.
+func fileless(err error) error {
+	const key, file = `upstreams "system": `, " or upstreams: [192.0.2.1]"
+	text := strings.TrimPrefix(err.Error(), key)
+	if text == err.Error() || !strings.HasSuffix(text, file) {
+		return err
+	}
+	return errors.New(strings.TrimSuffix(text, file))
 }
 
 func usesSystem(cfg config.Config) bool {
