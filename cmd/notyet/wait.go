@@ -79,7 +79,7 @@ func (f *waitFlags) register(flags *pflag.FlagSet) {
 		"`address` of a name server to ask, and nobody else; aliases are not followed out of its zone (repeatable)")
 	each(flags, &f.resolvers, config.ParseUpstream, "upstream",
 		"`resolver` to start at instead of the system's, in any of the forms of the configuration (repeatable)")
-	flags.BoolVar(&f.lease, "lease", false, "also put the name under watch at a running notyet for as long")
+	flags.BoolVar(&f.lease, "lease", false, "also put the name under watch at a running notyet, for as long at least")
 	f.remote.register(flags)
 	jsonFlag(flags, &f.json)
 }
@@ -137,7 +137,7 @@ func (f *waitFlags) run(cmd *cobra.Command) error {
 	override(&limit, f.timeout)
 	world, err := explain.Open(f.world())
 	if err != nil {
-		return failure{err}
+		return failure{fileless(err)}
 	}
 	defer world.Close()
 	if f.lease {
@@ -182,11 +182,20 @@ func (f *waitFlags) world() explain.Config {
 	return c
 }
 
-// takeLease puts the name under watch at a running notyet.
+// takeLease puts the name under watch at a running notyet, unless it is for as long already: the lease may be somebody else's,
+// with keys of its own, and the wait is to add to it, never to take away.
 func (f *waitFlags) takeLease(ctx context.Context, limit time.Duration) error {
 	client, err := f.remote.client()
 	if err != nil {
 		return err
+	}
+	there, err := client.Watches(ctx)
+	if err != nil {
+		return f.remote.failed(err)
+	}
+	end := time.Now().Add(limit)
+	if slices.ContainsFunc(there.Watches, func(w admin.Watch) bool { return w.Name == f.qname && lasts(w, end) }) {
+		return nil
 	}
 	lease := admin.Lease{Name: f.qname, For: new(admin.Duration(limit))}
 	if _, err := client.AddWatch(ctx, lease); err != nil {
@@ -194,6 +203,9 @@ func (f *waitFlags) takeLease(ctx context.Context, limit time.Duration) error {
 	}
 	return nil
 }
+
+// lasts reports whether a watch is there until a moment. Those of the configuration do not end.
+func lasts(w admin.Watch, end time.Time) bool { return w.Until == nil || !w.Until.Before(end) }
 
 // done says that the wait is over.
 func (f *waitFlags) done(r *wait.Report) string {
