@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"strings"
 	"time"
 
@@ -17,19 +18,27 @@ func cacheShowCommand(r *remote) *cobra.Command {
 		Use:   "show NAME",
 		Short: "Show what is cached for a name",
 		Long: `show prints the answers that are cached for a name, of every type: for how much longer each is good,
-how old it is, and its records. One that is stale stands in while the upstreams do not answer.`,
+how old it is, and its records. One that is stale stands in while the upstreams do not answer.
+When there is none it exits with 1.`,
 		Example: "  notyet cache show www.example.com",
 		Args:    oneName(config.ParseName),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name, _ := config.ParseName(args[0]) // which Args has found good
-			return ask(cmd, r, func(ctx context.Context, c *admin.Client) (admin.CacheEntries, error) {
-				return c.CacheEntries(ctx, name)
+			nothing := false
+			err := ask(cmd, r, func(ctx context.Context, c *admin.Client) (admin.CacheEntries, error) {
+				answer, err := c.CacheEntries(ctx, name)
+				nothing = err == nil && len(answer.Entries) == 0
+				return answer, err
 			}, func(answer admin.CacheEntries) string {
-				if len(answer.Entries) == 0 {
-					return "nothing is cached for " + withoutDot(name) + "\n"
+				if nothing {
+					return "" // that is no table
 				}
 				return entryTable(answer.Entries)
 			})
+			if err == nil && nothing {
+				err = failure{errors.New("nothing is cached for " + withoutDot(name))}
+			}
+			return err
 		},
 	}
 }

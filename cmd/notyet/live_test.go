@@ -43,7 +43,7 @@ func TestCommandsManageWhatRuns(t *testing.T) {
 		{func() { p.ask(t, "udp", "www.shipit.dev.", dns.TypeA) }, []string{"cache", "show", "www.shipit.dev"}, " IN A 192.0.2.1\n"},
 		{nil, []string{"cache", "flush", "www.shipit.dev", "--negative"}, "no negative answer was cached for www.shipit.dev"},
 		{nil, []string{"cache", "flush", "www.shipit.dev"}, "dropped 1 answer for www.shipit.dev"},
-		{nil, []string{"cache", "show", "www.shipit.dev"}, "nothing is cached for www.shipit.dev"},
+		{nil, []string{"cache", "flush", "www.shipit.dev"}, "no answer was cached for www.shipit.dev"},
 		{nil, []string{"cache", "flush", "--zone=."}, "no answer was cached"},
 		{nil, []string{"__complete", "watch", "remove", ""}, "preview.shipit.dev\tends in "},
 		{nil, []string{"watch", "remove", "preview.shipit.dev"}, "the lease of preview.shipit.dev has ended"},
