@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
 	"runtime"
+	"syscall"
 
 	"notyet/admin"
 )
@@ -15,7 +17,11 @@ func readToken(path string, log *slog.Logger) (string, error) {
 		return "", nil
 	}
 	token, err := admin.ReadToken(path)
-	if err != nil {
+	var cause syscall.Errno
+	switch {
+	case errors.As(err, &cause):
+		return "", unread("admin_token_file", path, cause, "write a token into it, such as openssl rand -hex 32 prints")
+	case err != nil:
 		return "", fmt.Errorf("admin_token_file %w", err)
 	}
 	if info, err := os.Stat(path); err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o007 != 0 {

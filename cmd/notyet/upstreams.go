@@ -2,7 +2,9 @@ package main
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"slices"
@@ -67,13 +69,25 @@ func readRoots(path string) (roots, error) {
 	}
 	pem, err := os.ReadFile(path)
 	if err != nil {
-		return roots{}, fmt.Errorf("tls_ca: %w", err)
+		return roots{}, unread("tls_ca", path, err, "name a file with certificates in PEM, or leave the key out for those of the system")
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
 		return roots{}, fmt.Errorf("tls_ca %q: write a file with certificates in PEM: this one has none", path)
 	}
 	return roots{pool, string(pem)}, nil
+}
+
+// unread is the fault of a key that names a file which can't be read; missing is the remedy where there is none.
+func unread(key, path string, err error, missing string) error {
+	var cause *fs.PathError
+	if errors.As(err, &cause) {
+		err = cause.Err
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		missing = "name a file that the user whom notyet runs as may read"
+	}
+	return fmt.Errorf("%s %q: %w: %s", key, path, err, missing)
 }
 
 // upstream returns the one for a server; routes that name the same server share it.

@@ -127,7 +127,8 @@ func TestRootsThatCannotBeRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, tt := range []struct{ ca, want string }{
-		{missing, "tls_ca: open " + missing + ": no such file or directory"},
+		{missing, fmt.Sprintf("tls_ca %q: no such file or directory: name a file with certificates in PEM, or leave the key out for those of the system", missing)},
+		{filepath.Dir(empty), fmt.Sprintf("tls_ca %q: is a directory: name a file that the user whom notyet runs as may read", filepath.Dir(empty))},
 		{empty, fmt.Sprintf("tls_ca %q: write a file with certificates in PEM: this one has none", empty)},
 	} {
 		var stdout, stderr bytes.Buffer
