@@ -17,6 +17,8 @@ var (
 	ErrBudget = errors.New("over budget")
 	// ErrDiffers is among the reasons of a degraded zone when its servers have another SOA than the upstream: it asks others.
 	ErrDiffers = errors.New("SOA differs from the upstream's")
+	// ErrNoAuthority is what is wrong with a server that answers as one that does not have the zone, such as a resolver.
+	ErrNoAuthority = errors.New("answers without authority")
 	// ErrStopped means that Run has ended.
 	ErrStopped = errors.New("stopped")
 )

@@ -2,7 +2,7 @@ package authority
 
 import (
 	"context"
-	"fmt"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -17,18 +17,21 @@ func (f *Finder) begin(ctx context.Context, d *discovery, o origin) (*zone, erro
 	}
 	apex, life := o.qname, maxLife
 	if o.reverse {
-		reply, _, err := f.lookup(ctx, d, apex, dns.TypeSOA)
+		reply, from, err := f.lookup(ctx, d, apex, dns.TypeSOA)
 		if err != nil {
 			return nil, err
 		}
 		soa := soaAbove(reply, apex)
 		if soa == nil {
-			return f.beginDegraded(o, fmt.Errorf("the upstream has no SOA above %s", apex)), nil
+			why := lacking(reply, from, apex, dns.TypeSOA)
+			why.Above = true
+			return f.beginDegraded(o, why), nil
 		}
 		if soa.Hdr.Name != apex {
 			apex, life = soa.Hdr.Name, seconds(soa.Hdr.Ttl)
 		}
 	}
+	why := Unresolved{Name: o.qname, Type: dns.TypeNS}
 	for apex != "" {
 		if z := f.compared(apex); z != nil {
 			f.startsAt(o, apex)
@@ -37,6 +40,9 @@ func (f *Finder) begin(ctx context.Context, d *discovery, o origin) (*zone, erro
 		reply, from, err := f.lookup(ctx, d, apex, dns.TypeNS)
 		if err != nil {
 			return nil, err
+		}
+		if apex == o.qname {
+			why = lacking(reply, from, apex, dns.TypeNS)
 		}
 		g := newDelegation(reply.Answer, reply.Extra, apex, o.watch)
 		g.from, g.ttl = from, min(g.ttl, life)
@@ -47,7 +53,7 @@ func (f *Finder) begin(ctx context.Context, d *discovery, o origin) (*zone, erro
 		apex, ttl = upwards(reply, apex, &o)
 		life = min(life, ttl)
 	}
-	return f.beginDegraded(o, fmt.Errorf("the upstream has no NS of %s", o.qname)), nil
+	return f.beginDegraded(o, why), nil
 }
 
 // upwards is where to go on when the upstream has no NS of a name, and for how long it says so; "": nowhere.
@@ -74,9 +80,10 @@ func (f *Finder) beginAt(ctx context.Context, d *discovery, o origin, g *delegat
 		return nil, errSpent
 	}
 	var reply *dns.Msg
+	var from netip.Addr
 	var err error
 	var asked sync.WaitGroup
-	asked.Go(func() { reply, _, err = f.recurse(ctx, g.apex, dns.TypeSOA) })
+	asked.Go(func() { reply, from, err = f.recurse(ctx, g.apex, dns.TypeSOA) })
 	servers, ttl := f.locate(ctx, d, g, maxServers)
 	asked.Wait()
 	if err != nil {
@@ -84,7 +91,7 @@ func (f *Finder) beginAt(ctx context.Context, d *discovery, o origin, g *delegat
 	}
 	soa := soaOf(reply, g.apex)
 	if soa == nil {
-		return f.beginDegraded(o, fmt.Errorf("the upstream has no SOA of %s", g.apex)), nil
+		return f.beginDegraded(o, lacking(reply, from, g.apex, dns.TypeSOA)), nil
 	}
 	z := f.newZone(key{name: g.apex}, g.apex, o, min(g.ttl, ttl))
 	z.from, z.servers, z.absent, z.want = g.from, servers, g.without(servers), soa

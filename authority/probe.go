@@ -85,7 +85,7 @@ func lame(m *dns.Msg) error {
 	case m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError:
 		return errors.New(wire.RcodeName(m.Rcode))
 	case !m.Authoritative:
-		return errors.New("answers without authority")
+		return ErrNoAuthority
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ type Question struct {
 // what is not known by then stays so.
 func (w *World) Explain(ctx context.Context, q Question) *Facts {
 	e := &inquiry{
-		question: q, exchange: w.servers.Exchange, path: w.Finder.Path, request: w.Request,
+		question: q, exchange: w.servers.Exchange, path: w.Finder.Path, request: w.Request, why: w.Why,
 	}
 	for _, r := range w.Resolvers {
 		e.resolvers = append(e.resolvers, r)
@@ -52,6 +52,7 @@ type inquiry struct {
 	exchange  func(ctx context.Context, server netip.AddrPort, query *dns.Msg) (*dns.Msg, error)
 	path      func(context.Context, authority.Request) ([]authority.Zone, error)
 	request   func(qname string, qtype uint16) authority.Request
+	why       func(error) string // of an error of path, or of a zone
 }
 
 func (e *inquiry) run(ctx context.Context) *Facts {

@@ -37,7 +37,7 @@ func newInquiry(t *testing.T, qname string, lines ...string) *inquiryBed {
 	b.records["192.0.2.1"], b.records["192.0.2.2"] = shipit, shipit
 	b.says = func(string, uint16, bool, bool) *dns.Msg { return &dns.Msg{} }
 	b.inquiry = &inquiry{
-		question: Question{Name: qname, Type: dns.TypeA}, exchange: b.serve, path: b.find, resolvers: []resolver{b},
+		question: Question{Name: qname, Type: dns.TypeA}, exchange: b.serve, path: b.find, resolvers: []resolver{b}, why: error.Error,
 		request: func(qname string, qtype uint16) authority.Request { return authority.Request{Name: qname, Type: qtype} },
 	}
 	return b

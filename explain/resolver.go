@@ -93,6 +93,16 @@ func (r *Resolver) ask(ctx context.Context, qname string, qtype uint16, flags wi
 	}
 }
 
+// noAnswer is what a resolver does that neither answers nor denies.
+type noAnswer struct {
+	resolver string
+	rcode    int   // of its reply
+	err      error // the same, or why there is no reply
+}
+
+func (n noAnswer) Error() string { return n.resolver + ": " + n.err.Error() }
+func (n noAnswer) Unwrap() error { return n.err }
+
 var errNoResolver = errors.New("there is no resolver")
 
 // firstOf asks the resolvers one after the other, each a little later, until one has an answer or a denial.
@@ -122,11 +132,11 @@ func firstOf(ctx context.Context, resolvers []*Resolver, qname string, qtype uin
 			next.Reset(stagger)
 			asking.Go(func() {
 				m, err := r.Ask(ctx, qname, qtype, true)
-				if err == nil && m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError {
-					err = errors.New(wire.RcodeName(m.Rcode))
-				}
-				if err != nil {
-					err = fmt.Errorf("%s: %w", r, err)
+				switch {
+				case err != nil:
+					err = noAnswer{resolver: r.String(), err: err}
+				case m.Rcode != dns.RcodeSuccess && m.Rcode != dns.RcodeNameError:
+					err = noAnswer{r.String(), m.Rcode, errors.New(wire.RcodeName(m.Rcode))}
 				}
 				results <- result{m, r.Addr().Addr(), err}
 			})

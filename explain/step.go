@@ -45,7 +45,7 @@ func (e *inquiry) step(ctx context.Context, qname string, running *Notyet) Step 
 	zones, err := e.zones(ctx, qname)
 	if len(zones) == 0 {
 		if err != nil {
-			s.Zones = append(s.Zones, Zone{Apex: authority.Registrable(qname), NS: []string{}, Fault: err.Error()})
+			s.Zones = append(s.Zones, Zone{Apex: authority.Registrable(qname), NS: []string{}, Fault: e.why(err)})
 		}
 		return s
 	}
@@ -113,7 +113,7 @@ func (e *inquiry) describe(ctx context.Context, zones []authority.Zone) []Zone {
 	for i, z := range zones {
 		all[i] = Zone{Apex: z.Apex, NS: []string{}, Differs: errors.Is(z.Why, authority.ErrDiffers)}
 		if z.Why != nil {
-			all[i].Fault = z.Why.Error()
+			all[i].Fault = e.why(z.Why)
 		}
 		if z.SOA != nil {
 			all[i].SOA = soaOf(z.SOA)
