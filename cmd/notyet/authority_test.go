@@ -10,7 +10,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// fakeAuthority is a name server of example.com. Names there are what their first label says.
+// fakeAuthority is a name server of example.com, and a resolver of example.net. Names are what their first label says.
 type fakeAuthority struct {
 	mu   sync.Mutex
 	seen map[string]time.Time // qname → when it was first asked for
@@ -54,6 +54,9 @@ func (f *fakeAuthority) serve(w dns.ResponseWriter, q *dns.Msg) {
 	there := label == "there" || strings.HasSuffix(qname, ".wild.example.com.") ||
 		label == "soon" && age > soon || label == "ending" && age <= soon
 	switch record := func(data string) dns.RR { rr, _ := dns.NewRR(qname + " 60 IN " + data); return rr }; {
+	case strings.HasSuffix(qname, "example.net."): // as a resolver has it
+		m.Authoritative, m.RecursionAvailable = false, true
+		m.Answer = []dns.RR{record("A 192.0.2.7")}
 	case label == "refused":
 		m.Rcode = dns.RcodeRefused
 	case qname == "example.com." && qtype == dns.TypeSOA:

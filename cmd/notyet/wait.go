@@ -148,7 +148,7 @@ func (f *waitFlags) run(cmd *cobra.Command) error {
 	values, _ := f.values() // parse has found them good
 	c := wait.Config{
 		Name: f.qname, Type: f.qtype, Expect: values, Gone: f.gone, Any: f.any, Servers: f.servers,
-		Ask: world.Finder.Ask, Request: world.Request,
+		Ask: world.Finder.Ask, Request: world.Request, Why: world.Why,
 	}
 	progress := f.progress(cmd.OutOrStdout())
 	if progress != nil {
@@ -219,7 +219,10 @@ func (f *waitFlags) done(r *wait.Report) string {
 // failed says why the wait has ended without what was waited for, and what is missing where.
 func (f *waitFlags) failed(r *wait.Report, err error, limit time.Duration, kept []string) error {
 	var wildcard wait.Wildcard
+	var strangers wait.NotServers
 	switch {
+	case errors.As(err, &strangers):
+		return failure{fmt.Errorf("%w\nleave --server out: wait finds the zone's name servers by itself; or name those with it", err)}
 	case errors.As(err, &wildcard) && f.gone:
 		return failure{fmt.Errorf("%w\nwait for that instead, with --expect %q", err, wildcard.Says[len(wildcard.Says)-1])}
 	case errors.As(err, &wildcard):

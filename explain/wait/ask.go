@@ -30,19 +30,36 @@ func (w *waiter) ask(ctx context.Context, name string) Name {
 	case errors.As(err, &silent):
 		return Name{Name: name, Zone: silent.Zone, Servers: w.servers(silent.Replies, nil)}
 	case errors.As(err, &degraded):
-		n := Name{Name: name, Zone: degraded.Zone, Fault: degraded.Why.Error()}
+		w.strangers = len(w.Servers) > 0 && all(degraded.Why, authority.ErrNoAuthority)
+		n := Name{Name: name, Zone: degraded.Zone, Fault: w.why(degraded.Why)}
 		for _, s := range degraded.Servers {
 			n.Servers = append(n.Servers, w.server(authority.Reply{Server: s, At: time.Now()}))
 		}
 		return n
 	case err != nil:
-		return Name{Name: name, Fault: err.Error()}
+		return Name{Name: name, Fault: w.why(err)}
 	}
 	n := w.name(name, a)
 	if !w.Any || !slices.ContainsFunc(n.Servers, func(s Server) bool { return s.State == Ready }) {
 		n = w.name(name, a.Rest(ctx))
 	}
 	return n
+}
+
+func (w *waiter) why(err error) string {
+	if w.Why == nil {
+		return err.Error()
+	}
+	return w.Why(err)
+}
+
+// all reports whether an error is the target, or is several that all are.
+func all(err, target error) bool {
+	several, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return errors.Is(err, target)
+	}
+	return !slices.ContainsFunc(several.Unwrap(), func(one error) bool { return !errors.Is(one, target) })
 }
 
 func (w *waiter) name(name string, a *authority.Answer) Name {

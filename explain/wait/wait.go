@@ -39,6 +39,8 @@ type Config struct {
 	Ask func(context.Context, authority.Request) (*authority.Answer, error)
 	// Request makes a question for Ask, as explain.World does.
 	Request func(qname string, qtype uint16) authority.Request
+	// Why says what is wrong when the servers of a zone can't be asked, as explain.World does; nil: the error's own words.
+	Why func(error) string
 	// Progress is told how it stands after each answer, from the goroutine of Run, and may keep that; nil: nobody is told.
 	Progress func(*Report)
 }
@@ -53,6 +55,20 @@ func (w Wildcard) Error() string {
 	return fmt.Sprintf("%s %s: a wildcard answers for it, as for every name beside it that is not there: %s", withoutDot(w.Name), w.Type, strings.Join(w.Says, ", "))
 }
 
+// NotServers is the error of a wait at given servers that all answer without authority: they are resolvers, or have other
+// zones. What they say of a name is no news of it.
+type NotServers struct {
+	Name    string
+	Servers []netip.AddrPort
+}
+
+func (n NotServers) Error() string {
+	if len(n.Servers) == 1 {
+		return fmt.Sprintf("%s answers for %s without authority, as resolvers do: it is no name server of its zone", n.Servers[0], withoutDot(n.Name))
+	}
+	return fmt.Sprintf("the servers all answer for %s without authority, as resolvers do: they are no name servers of its zone", withoutDot(n.Name))
+}
+
 // ErrMissing is the error of a wait whose time ran out.
 var ErrMissing = errors.New("timed out")
 
@@ -62,9 +78,11 @@ type waiter struct {
 	began time.Time
 	state *Report
 	heard bool // some server has answered
+	// strangers: all given servers answer without authority.
+	strangers bool
 }
 
-// Run waits until the record is where it is waited for. With an error it is not: Wildcard, ErrMissing when ctx's deadline
+// Run waits until the record is where it is waited for. With an error it is not: Wildcard, NotServers, ErrMissing when ctx's deadline
 // has passed, or ctx's. How far it came is known with an error too.
 func Run(ctx context.Context, c Config) (*Report, error) {
 	w := waiter{Config: c, began: time.Now(), state: &Report{Name: c.Name, Type: dns.Type(c.Type).String(), Names: []Name{}}}
@@ -80,10 +98,13 @@ func Run(ctx context.Context, c Config) (*Report, error) {
 func (w *waiter) since(t time.Time) Took { return Took(t.Sub(w.began)) }
 
 func (w *waiter) run(ctx context.Context) error {
-	for pause := minPause; ; {
+	for pause, first := minPause, true; ; first = false {
 		changed := w.round(ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if first && w.strangers {
+			return NotServers{w.Name, w.Servers}
 		}
 		if err := w.wildcard(ctx); err != nil {
 			return err
