@@ -81,14 +81,14 @@ func (f *Facts) typeMissing(s *Step) *Verdict {
 
 // cachedYes: the authorities deny what a resolver has.
 func cachedYes(f *Facts) *Verdict {
-	for i := range f.Resolvers {
-		v := &f.Resolvers[i]
+	for _, v := range f.views() {
 		if v.Cached.State != Positive || v.Cached.Own || v.Cached.Left == nil {
 			continue
 		}
+		left := span(max(*v.Cached.Left, 1)) // it is not over yet
 		return verdict(CachedYes, fmt.Sprintf("%s is not at its name servers any more, or only in a view of its own at %s, which has it for another %s",
-			f.question(), address(v.Address), span(*v.Cached.Left)),
-			fmt.Sprintf("ask again in %s: if it is still there then, the resolver has it from somewhere else", span(*v.Cached.Left)))
+			f.question(), v.who(), left),
+			fmt.Sprintf("ask again in %s: if it is still there then, the resolver has it from somewhere else", left))
 	}
 	return nil
 }
@@ -118,10 +118,13 @@ func (s *Step) allServers() string {
 // andCaches says who has heard the denial already.
 func (f *Facts) andCaches() string {
 	var all []string
-	for i := range f.Resolvers {
-		v := &f.Resolvers[i]
-		if v.Cached.negative() && v.Cached.Left != nil && !v.Cached.Own {
-			all = append(all, fmt.Sprintf("%s has heard that and keeps it for another %s", address(v.Address), span(*v.Cached.Left)))
+	for _, v := range f.views() {
+		switch c := v.Cached; {
+		case !c.negative() || c.Left == nil || c.Own:
+		case *c.Left == 0:
+			all = append(all, v.who()+" has heard that and forgets it now")
+		default:
+			all = append(all, fmt.Sprintf("%s has heard that and keeps it for another %s", v.who(), span(*c.Left)))
 		}
 	}
 	if len(all) == 0 {
@@ -131,13 +134,20 @@ func (f *Facts) andCaches() string {
 }
 
 // flush says how to get rid of what the resolvers deny.
-func (f *Facts) flush() []string {
-	for i := range f.Resolvers {
-		if f.Resolvers[i].Cached.negative() {
-			return []string{fmt.Sprintf("when it is published flush %s there, if you may: unbound-control flush, rndc flushname", words(f.Name))}
+func (f *Facts) flush() (next []string) {
+	for _, v := range f.views() {
+		switch {
+		case !v.Cached.negative():
+		case v.Notyet:
+			for _, line := range f.forget() {
+				next = append(next, "when it is published "+line)
+			}
+			return next
+		case len(next) == 0:
+			next = append(next, fmt.Sprintf("when it is published flush %s there, if you may: unbound-control flush, rndc flushname", words(f.Name)))
 		}
 	}
-	return nil
+	return next
 }
 
 func didYouMean(s *Step) string {

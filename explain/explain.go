@@ -30,7 +30,7 @@ type Question struct {
 // what is not known by then stays so.
 func (w *World) Explain(ctx context.Context, q Question) *Facts {
 	e := &inquiry{
-		question: q, exchange: w.servers.Exchange, path: w.Finder.Path, request: w.Request, why: w.Why,
+		question: q, exchange: w.servers.Exchange, path: w.Finder.Path, request: w.Request, why: w.Why, another: w.another,
 	}
 	for _, r := range w.Resolvers {
 		e.resolvers = append(e.resolvers, r)
@@ -53,6 +53,7 @@ type inquiry struct {
 	path      func(context.Context, authority.Request) ([]authority.Zone, error)
 	request   func(qname string, qtype uint16) authority.Request
 	why       func(error) string // of an error of path, or of a zone
+	another   func(text string) (resolver, error)
 }
 
 func (e *inquiry) run(ctx context.Context) *Facts {
@@ -60,17 +61,22 @@ func (e *inquiry) run(ctx context.Context) *Facts {
 	f := &Facts{
 		Name: q.Name, Type: typeName(q.Type), Time: time.Now(), Asked: q.Ask,
 		Domain: authority.Registrable(q.Name), Suffix: authority.Suffix(q.Name),
-		Resolvers: make([]View, len(e.resolvers)), Given: []Given{},
+		Given: []Given{},
 	}
 	if q.Notyet != nil {
 		f.Notyet = q.Notyet(ctx)
 	}
+	all := append(slices.Clip(e.resolvers), e.behind(f.Notyet)...)
+	f.Resolvers = make([]View, len(all))
 	var asked sync.WaitGroup
 	asked.Go(func() { f.Given = e.given(ctx, f.Notyet) })
 	asked.Go(func() { f.Steps = e.steps(ctx, f.Notyet) })
 	asked.Wait()
-	for i, r := range e.resolvers {
-		asked.Go(func() { f.Resolvers[i] = e.view(ctx, f, r) })
+	for i, r := range all {
+		asked.Go(func() {
+			f.Resolvers[i] = e.view(ctx, f, r)
+			f.Resolvers[i].Notyet, f.Resolvers[i].Behind = f.Notyet.is(r.String()), i >= len(e.resolvers)
+		})
 	}
 	asked.Wait()
 	f.Verdict = conclude(f)

@@ -112,6 +112,8 @@ func (s *Server) denies() bool { return s.Says == NXDOMAIN || s.Says == NODATA }
 // View is what one resolver has.
 type View struct {
 	Address string `json:"address"`
+	Notyet  bool   `json:"notyet,omitempty"` // it is the one that is running
+	Behind  bool   `json:"behind,omitempty"` // the running notyet asks it, and this machine does not
 	Cached  Cached `json:"cached"`
 	// DomainSOA is the SOA that it has of the registrable domain.
 	DomainSOA *SOA    `json:"domain_soa"`
@@ -141,17 +143,4 @@ type EDE struct {
 type Given struct {
 	Server
 	Zone string `json:"zone,omitempty"` // that it has the name in, by its own word
-}
-
-// Notyet is what the running notyet knows.
-type Notyet struct {
-	Watch    string   `json:"watch,omitempty"`    // that the name is under
-	Degraded string   `json:"degraded,omitempty"` // why the watch is
-	Pending  bool     `json:"pending"`
-	Known    bool     `json:"known"`
-	Cached   []Cached `json:"cached"`
-	// Zones are those under watch, and Authorities the servers that the name's watch is configured with.
-	Zones       []string `json:"zones"`
-	Authorities []string `json:"authorities"`
-	Fault       string   `json:"fault,omitempty"` // it runs, and does not say
 }

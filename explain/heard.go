@@ -11,12 +11,11 @@ import (
 // privateZone: a resolver has a zone of its own in the place of the public one, or where there is none.
 func privateZone(f *Facts) *Verdict {
 	public := f.there()
-	for i := range f.Resolvers {
-		v := &f.Resolvers[i]
+	for _, v := range f.views() {
 		if public && v.positive() {
 			continue // whoever asks gets an answer
 		}
-		at := address(v.Address)
+		at := v.who()
 		if soa := f.otherSOA(v); soa != nil {
 			return verdict(PrivateZone, fmt.Sprintf("%s has a zone %s of its own (%s), not the public one%s",
 				at, words(soa.Owner), soa.inWords(), f.inPrivate(v)),
@@ -91,9 +90,8 @@ func (f *Facts) otherSOA(v *View) *SOA {
 
 // filtered: a resolver says that it answers on purpose, or denies in the name of a zone that the name is not in.
 func filtered(f *Facts) *Verdict {
-	for i := range f.Resolvers {
-		v := &f.Resolvers[i]
-		at := address(v.Address)
+	for _, v := range f.views() {
+		at := v.who()
 		if v.Answer != nil {
 			for _, e := range v.Answer.EDE {
 				if e.Code >= dns.ExtendedErrorCodeBlocked && e.Code <= dns.ExtendedErrorCodeProhibited {
@@ -125,12 +123,11 @@ func (e *EDE) inWords() string {
 
 // resolversFail: a resolver that was asked has no answer to what the authorities have.
 func resolversFail(f *Facts) *Verdict {
-	for i := range f.Resolvers {
-		v := &f.Resolvers[i]
+	for _, v := range f.views() {
 		if v.Answer == nil || v.Answer.Says != Failure {
 			continue
 		}
-		at, why := address(v.Address), v.Answer.Rcode
+		at, why := v.who(), v.Answer.Rcode
 		if why == "" {
 			why = "nothing: " + v.Answer.Why
 		}
@@ -158,49 +155,57 @@ func (s *Step) zoneName() string {
 
 // cachedNo: the authorities have it, and a cache denies it.
 func cachedNo(f *Facts) *Verdict {
-	for i := range f.Resolvers {
-		v := &f.Resolvers[i]
+	for _, v := range f.views() {
 		_, denies := v.no()
 		switch {
 		case !denies:
 			continue
 		case v.Cached.negative():
-			return f.keepsNo(address(v.Address), &v.Cached)
+			return f.keepsNo(v, &v.Cached)
 		}
-		c := Cached{State: v.Answer.Says, SOA: v.Answer.SOA}
-		if c.SOA != nil {
-			left := min(c.SOA.TTL, c.SOA.Minimum)
-			c.Left = &left
-		}
+		c := Cached{State: v.Answer.Says, SOA: v.Answer.SOA, Left: v.Answer.keeps()}
 		c.heard(f.publicSOA(c.SOA))
-		return f.keepsNo(address(v.Address), &c)
+		return f.keepsNo(v, &c)
 	}
 	if f.Notyet != nil {
 		for i := range f.Notyet.Cached {
 			if c := &f.Notyet.Cached[i]; c.negative() && c.Type == f.Type {
-				return f.keepsNo("the running notyet", c)
+				return f.keepsNo(&View{Notyet: true}, c)
 			}
 		}
 	}
 	return nil
 }
 
-func (f *Facts) keepsNo(who string, c *Cached) *Verdict {
+// keepsNo is the verdict on a resolver that denies the name.
+func (f *Facts) keepsNo(v *View, c *Cached) *Verdict {
 	next := []string{}
-	if c.Left != nil {
+	switch {
+	case c.Left == nil:
+	case *c.Left == 0:
+		next = append(next, "ask again: that is over by now")
+	default:
 		until, form := f.Time.Add(time.Duration(*c.Left)*time.Second), time.TimeOnly
 		if until.YearDay() != f.Time.YearDay() {
 			form = time.DateTime
 		}
 		next = append(next, "it is over at "+until.Format(form)+": nothing but a flush there makes it sooner")
 	}
-	if who == "the running notyet" {
-		next = append(next, "notyet cache flush "+words(f.Name))
-	} else {
-		next = append(next, fmt.Sprintf("flush %s at %s, if you may: unbound-control flush, rndc flushname", words(f.Name), who),
+	flush := fmt.Sprintf("flush %s at %s, if you may: unbound-control flush, rndc flushname", words(f.Name), address(v.Address))
+	switch {
+	case v.Notyet:
+		next = append(next, f.forget()...)
+	case v.Behind:
+		next = append(append(next, flush), f.forget()...)
+		if f.Notyet.Watch == "" {
+			next = append(next, fmt.Sprintf("or put it under watch, and notyet asks the name servers whatever %s says: %s",
+				address(v.Address), f.Notyet.command("watch add", f.Name)))
+		}
+	default:
+		next = append(next, flush,
 			fmt.Sprintf("the next time create the record before anybody asks, or ask through notyet with a watch: notyet watch add %s", words(f.Name)))
 	}
-	return verdict(CachedNo, fmt.Sprintf("%s is there, but %s %s", f.question(), who, c.inWords(f.publicSOA(c.SOA))), next...)
+	return verdict(CachedNo, fmt.Sprintf("%s is there, but %s %s", f.question(), v.who(), c.inWords(f.publicSOA(c.SOA))), next...)
 }
 
 // publicSOA is what the zone's own servers have in the place of a denial's SOA, or nil.

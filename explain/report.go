@@ -3,6 +3,7 @@ package explain
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 )
@@ -21,8 +22,9 @@ func (f *Facts) Write(w io.Writer, colour bool) error {
 		}
 		p.row("given", address(g.Address), p.tone(&g.Server), what)
 	}
-	f.writeResolvers(p)
+	f.writeResolvers(p, "resolvers", false)
 	f.writeNotyet(p)
+	f.writeResolvers(p, "behind it", true)
 	p.flush()
 	tone := red
 	if f.Verdict.Code == Fine {
@@ -109,9 +111,13 @@ func (s *Server) inWords() string {
 	return s.Why
 }
 
-func (f *Facts) writeResolvers(p *page) {
+// writeResolvers writes what resolvers have: those of this machine, or those behind the running notyet.
+func (f *Facts) writeResolvers(p *page, what string, behind bool) {
 	for i := range f.Resolvers {
 		v := &f.Resolvers[i]
+		if v.Behind != behind {
+			continue
+		}
 		tone := none
 		switch {
 		case v.Cached.negative():
@@ -119,15 +125,18 @@ func (f *Facts) writeResolvers(p *page) {
 		case v.Cached.State == Positive:
 			tone = green
 		}
-		p.row("resolvers", address(v.Address), tone, v.Cached.inWords(f.publicSOA(v.Cached.SOA)))
+		p.row(what, address(v.Address), tone, v.Cached.inWords(f.publicSOA(v.Cached.SOA)))
 		if v.Cached.State == Positive {
-			p.row("resolvers", address(v.Address), none, strings.Join(v.Cached.Records, "; "))
+			p.row(what, address(v.Address), none, strings.Join(v.Cached.Records, "; "))
 		}
 		if soa := f.otherSOA(v); soa != nil {
-			p.row("resolvers", address(v.Address), red, "has another zone "+words(soa.Owner)+": "+soa.inWords())
+			p.row(what, address(v.Address), red, "has another zone "+words(soa.Owner)+": "+soa.inWords())
+		}
+		if v.Notyet {
+			p.row(what, address(v.Address), none, "is the notyet that is running")
 		}
 		if v.Answer != nil {
-			p.row("resolvers", address(v.Address), none, "asked, says "+v.Answer.inWords())
+			p.row(what, address(v.Address), none, "asked, says "+v.Answer.inWords())
 		}
 	}
 }
@@ -149,30 +158,19 @@ func (a *Answer) inWords() string {
 	if a.Unchecked {
 		s += ", and without validation it has an answer"
 	}
+	if left := a.keeps(); left != nil {
+		s += ", and keeps that for another " + span(*left) + " = min(SOA TTL " + strconv.Itoa(int(a.SOA.TTL)) + ", MINIMUM " + strconv.Itoa(int(a.SOA.Minimum)) + ")"
+	}
 	return s
 }
 
-func (f *Facts) writeNotyet(p *page) {
-	n := f.Notyet
-	switch {
-	case n == nil:
-		p.row("notyet", "not running", none, "")
-		return
-	case n.Fault != "":
-		p.row("notyet", "running", none, n.Fault)
-		return
-	case n.Watch == "":
-		p.row("notyet", "running", none, "the name is under no watch")
-	case n.Degraded != "":
-		p.row("notyet", "running", red, "the name is under the watch "+words(n.Watch)+", which is degraded: "+n.Degraded)
-	case n.Pending:
-		p.row("notyet", "running", none, "the name is under the watch "+words(n.Watch)+", and pending")
-	default:
-		p.row("notyet", "running", none, "the name is under the watch "+words(n.Watch))
+// keeps is for how many seconds more a denial is kept; nil: it does not say, or it is none.
+func (a *Answer) keeps() *uint32 {
+	if a.SOA == nil || a.Says != NXDOMAIN && a.Says != NODATA {
+		return nil
 	}
-	for i := range n.Cached {
-		p.row("notyet", "running", none, n.Cached[i].Type+": "+n.Cached[i].inWords(nil))
-	}
+	left := min(a.SOA.TTL, a.SOA.Minimum)
+	return &left
 }
 
 // A tone is a colour's escape sequence.

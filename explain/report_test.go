@@ -78,6 +78,11 @@ func TestPageOfWhatResolversAndNotyetSay(t *testing.T) {
 		{func(f *Facts) { f.answers(Answer{Says: Failure, Rcode: "SERVFAIL", Unchecked: true}) },
 			"asked, says SERVFAIL, and without validation it has an answer\n"},
 		{func(f *Facts) {
+			f.answers(Answer{Says: NXDOMAIN, Rcode: "NXDOMAIN", SOA: zoneSOA(t, soaWith("1934"))})
+		}, "asked, says NXDOMAIN, and keeps that for another 30m = min(SOA TTL 1934, MINIMUM 1800)\n"},
+		{func(f *Facts) { f.answers(Answer{Says: NXDOMAIN, Rcode: "NXDOMAIN"}) }, "asked, says NXDOMAIN\n"},
+		{func(f *Facts) { f.Resolvers[0].Cached = Cached{State: Positive, Left: number(0)} }, "10.0.0.2        has the answer, and forgets it now\n"},
+		{func(f *Facts) {
 			f.Resolvers[0].DomainSOA = &SOA{Owner: "shipit.dev.", MName: "ad.corp.", Serial: 42, TTL: 60, Minimum: 60}
 		}, "has another zone shipit.dev: changed at ad.corp, serial 42, negative TTL 1m = min(SOA TTL 60, MINIMUM 60)\n"},
 		{func(f *Facts) { f.Notyet = &Notyet{Fault: "send the token"} }, "notyet     running         send the token\n"},

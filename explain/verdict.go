@@ -105,11 +105,11 @@ func (f *Facts) everywhere() string {
 		s = "its name server has it (" + f.Steps[0].which(has)[0] + ")"
 	}
 	var known, unknown []string
-	for _, v := range f.Resolvers {
+	for _, v := range f.views() {
 		if v.positive() {
-			known = append(known, address(v.Address))
+			known = append(known, v.who())
 		} else {
-			unknown = append(unknown, address(v.Address))
+			unknown = append(unknown, v.who())
 		}
 	}
 	if len(known) > 0 {

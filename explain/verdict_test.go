@@ -64,6 +64,14 @@ func (f *Facts) keeps(state string, left uint32) {
 	f.Resolvers[0].Cached.heard(f.Steps[0].Zones[1].SOA)
 }
 
+// behind has a notyet run, which the resolver is when it is 1 and which asks it when it is 0; the other one is not known to have
+// anything.
+func (f *Facts) behind(resolver int) {
+	f.Notyet = &Notyet{Flags: "--admin 127.0.0.1:8054"}
+	f.Resolvers = append(f.Resolvers, View{Address: "127.0.0.1:1053", Cached: unknown("it does not answer")})
+	f.Resolvers[1-resolver].Notyet, f.Resolvers[resolver].Behind = true, true
+}
+
 // answers has the resolver answer when it is asked.
 func (f *Facts) answers(a Answer) { f.Asked, f.Resolvers[0].Answer = true, &a }
 
@@ -101,6 +109,25 @@ func TestVerdicts(t *testing.T) {
 		{"cached no in the running notyet", func(f *Facts) {
 			f.Notyet = &Notyet{Cached: []Cached{{Type: "AAAA", State: NODATA}, {Type: "A", State: NXDOMAIN, Left: number(2)}}}
 		}, CachedNo, "the running notyet will keep saying NXDOMAIN for another 2s", "notyet cache flush www.shipit.dev"},
+		{"cached no behind the running notyet", func(f *Facts) {
+			f.keeps(NXDOMAIN, 1451)
+			f.behind(0)
+		}, CachedNo, "www.shipit.dev A is there, but 10.0.0.2 (which the running notyet asks) will keep saying NXDOMAIN for another 24m 11s",
+			"make the running notyet forget it: notyet cache flush www.shipit.dev --admin 127.0.0.1:8054"},
+		{"cached no behind the running notyet, to be overruled", func(f *Facts) {
+			f.keeps(NXDOMAIN, 1451)
+			f.behind(0)
+		}, CachedNo, "", "or put it under watch, and notyet asks the name servers whatever 10.0.0.2 says: notyet watch add www.shipit.dev --admin 127.0.0.1:8054"},
+		{"cached no in a resolver that is the running notyet", func(f *Facts) {
+			f.keeps(NXDOMAIN, 0)
+			f.behind(1)
+		}, CachedNo, "but the running notyet has NXDOMAIN, and forgets it now", "make the running notyet forget it: notyet cache flush www.shipit.dev"},
+		{"cached no in a notyet that hides whom it asks", func(f *Facts) {
+			f.keeps(NXDOMAIN, 0)
+			f.behind(1)
+			f.Resolvers = f.Resolvers[:1]
+		}, CachedNo, "", "those that it asks may keep it too, for longer; see each: notyet explain --upstream ADDRESS www.shipit.dev A"},
+		{"cached no that is over", func(f *Facts) { f.keeps(NXDOMAIN, 0) }, CachedNo, "has NXDOMAIN, and forgets it now", "ask again: that is over by now"},
 		{"cached no of the zone above", func(f *Facts) {
 			f.Resolvers[0].Cached = Cached{State: NXDOMAIN, Left: number(5), SOA: f.Steps[0].Zones[0].SOA}
 		}, CachedNo, "for another 5s", ""},
@@ -108,6 +135,20 @@ func TestVerdicts(t *testing.T) {
 		{"not there yet", func(f *Facts) { f.say(NXDOMAIN, NXDOMAIN) }, NotThereYet, "both servers of shipit.dev say NXDOMAIN", "notyet wait www.shipit.dev A"},
 		{"not there yet, and heard of", func(f *Facts) { f.say(NXDOMAIN, NXDOMAIN); f.keeps(NXDOMAIN, 1451) }, NotThereYet,
 			"10.0.0.2 has heard that and keeps it for another 24m 11s", "when it is published flush"},
+		{"not there yet, and hardly heard of any more", func(f *Facts) { f.say(NXDOMAIN, NXDOMAIN); f.keeps(NXDOMAIN, 0) }, NotThereYet,
+			"; 10.0.0.2 has heard that and forgets it now", "unbound-control flush"},
+		{"not there yet, and heard of by the running notyet", func(f *Facts) {
+			f.say(NXDOMAIN, NXDOMAIN)
+			f.keeps(NXDOMAIN, 0)
+			f.behind(1)
+		}, NotThereYet, "; the running notyet has heard that and forgets it now",
+			"when it is published make the running notyet forget it: notyet cache flush www.shipit.dev --admin 127.0.0.1:8054"},
+		{"not there yet, and heard of behind the running notyet", func(f *Facts) {
+			f.say(NXDOMAIN, NXDOMAIN)
+			f.keeps(NXDOMAIN, 60)
+			f.behind(0)
+		}, NotThereYet, "; 10.0.0.2 (which the running notyet asks) has heard that and keeps it for another 1m",
+			"when it is published flush www.shipit.dev there"},
 		{"not there yet, and one silent", func(f *Facts) { f.say(NXDOMAIN, Silent) }, NotThereYet, "the server of shipit.dev says NXDOMAIN", ""},
 		{"not there yet, and there is another", func(f *Facts) { f.say(NXDOMAIN, NXDOMAIN); f.Steps[0].Near = []string{"ww.shipit.dev."} },
 			NotThereYet, "(there is ww.shipit.dev)", ""},
@@ -148,6 +189,10 @@ func TestVerdicts(t *testing.T) {
 			f.Resolvers[0].Cached = Cached{State: Positive, Left: number(9)}
 		}, CachedYes,
 			"10.0.0.2, which has it for another 9s", "ask again in 9s"},
+		{"gone, and cached for a moment", func(f *Facts) {
+			f.say(NXDOMAIN, NXDOMAIN)
+			f.Resolvers[0].Cached = Cached{State: Positive, Left: number(0)}
+		}, CachedYes, "10.0.0.2, which has it for another 1s", "ask again in 1s"},
 
 		{"missing delegation", func(f *Facts) {
 			f.say(NXDOMAIN, NXDOMAIN)

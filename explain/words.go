@@ -73,10 +73,10 @@ func (c *Cached) inWords(zone *SOA) string {
 		return "has the answer"
 	case c.Left == nil:
 		return "will keep saying " + says + ", and does not say for how long: its answer has no SOA"
-	case c.State == Positive:
-		return "has the answer for another " + span(*c.Left)
 	case *c.Left == 0:
 		return "has " + says + ", and forgets it now"
+	case c.State == Positive:
+		return "has the answer for another " + span(*c.Left)
 	}
 	s := "will keep saying " + says + " for another " + span(*c.Left)
 	switch {

@@ -35,12 +35,14 @@ type World struct {
 	Resolvers []*Resolver
 
 	servers *upstream.Servers
+	resolve func(config.Upstream) *Resolver // makes one, for Close to end
 	running sync.WaitGroup
 	stop    context.CancelFunc
 
 	mu     sync.Mutex        // guards all below
 	spared map[string]string // name → where discovery begins for it
 	kept   []string          // names that the resolvers would have been asked about
+	behind []*Resolver       // that somebody else asks, and that nothing is looked up at
 }
 
 // Open makes a World. Close ends it.
@@ -59,8 +61,9 @@ func Open(c Config) (*World, error) {
 		Servers:  func() ([]netip.AddrPort, error) { return config.Config{}.BootstrapServers(c.ResolvConf) },
 		Exchange: w.servers.Recurse,
 	}
+	w.resolve = func(u config.Upstream) *Resolver { return newResolver(u, group, deadlines, bootstrap) }
 	for _, u := range resolvers {
-		w.Resolvers = append(w.Resolvers, newResolver(u, group, deadlines, bootstrap))
+		w.Resolvers = append(w.Resolvers, w.resolve(u))
 	}
 	w.Finder = authority.New(authority.Config{Exchange: w.servers.Exchange, Lookup: w.lookup})
 	ctx, stop := context.WithCancel(context.Background())
@@ -96,11 +99,27 @@ func resolverList(c Config) ([]config.Upstream, error) {
 // Close ends what is under way and returns when nothing is left of the World.
 func (w *World) Close() {
 	w.servers.Close()
-	for _, r := range w.Resolvers {
+	w.mu.Lock()
+	behind := w.behind
+	w.mu.Unlock()
+	for _, r := range append(behind, w.Resolvers...) {
 		r.upstream.Close()
 	}
 	w.stop()
 	w.running.Wait()
+}
+
+// another makes a resolver that is no place to begin at: one that a notyet forwards to, as that spells it.
+func (w *World) another(text string) (resolver, error) {
+	u, err := config.ParseUpstream(text)
+	if err != nil {
+		return nil, err
+	}
+	r := w.resolve(u)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.behind = append(w.behind, r)
+	return r, nil
 }
 
 // Ask asks one name server one question, without RD. The reply has the question's id and may be anything: aa and rcode are

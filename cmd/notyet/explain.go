@@ -128,9 +128,16 @@ func (e *explaining) running(ctx context.Context, client *admin.Client, q explai
 	}
 	n := &explain.Notyet{
 		Known: got.Known, Pending: got.Pending != nil, Cached: []explain.Cached{}, Zones: []string{}, Authorities: []string{},
+		Listen: []string{}, Upstreams: []string{}, Here: e.remote.isHere(), Flags: e.remote.flags(),
+	}
+	for _, up := range got.Upstreams {
+		n.Upstreams = append(n.Upstreams, up.Address)
+	}
+	if status, err := client.Status(ctx); err == nil { // without it no resolver is known to be this one
+		n.Listen = append(n.Listen, status.Listen...)
 	}
 	if got.Watch != nil {
-		n.Watch, n.Degraded = got.Watch.Name, got.Watch.Degraded
+		n.Watch, n.Degraded, n.Verify = got.Watch.Name, got.Watch.Degraded, got.Watch.Verify
 		n.Authorities = append(n.Authorities, got.Watch.Authorities...)
 	}
 	for _, entry := range got.Cached {

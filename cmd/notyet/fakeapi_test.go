@@ -30,7 +30,7 @@ func startFakeAPI(token string) *httptest.Server {
 			Name: "new." + zone, Type: "A", Watch: zone, Since: time.Now().Add(-12 * time.Second),
 			Have: []string{"ns1.example.com."}, Lack: []string{"ns2.example.com."},
 		}},
-		status: admin.Status{Cache: admin.CacheStats{
+		status: admin.Status{Listen: []string{"127.0.0.1:2"}, Upstreams: []admin.Upstream{{Zone: ".", Address: "127.0.0.1:1"}, {Zone: ".", Address: "127.0.0.1:3"}}, Cache: admin.CacheStats{
 			Positive: admin.CacheBudget{Entries: 1204, Bytes: 3 << 20, Limit: 48 << 20}, Hits: 9, Misses: 1,
 		}},
 		cached: []admin.CacheEntry{
@@ -109,7 +109,7 @@ func (f *fakeAPI) entries(name string) []admin.CacheEntry {
 }
 
 func (f *fakeAPI) explain(name, qtype string) admin.Explanation {
-	e := admin.Explanation{Name: name, Type: qtype, Cached: f.entries(name)}
+	e := admin.Explanation{Name: name, Type: qtype, Cached: f.entries(name), Upstreams: f.status.Upstreams}
 	if p := f.pending[0]; p.Name == name {
 		e.Pending, e.Watch = &p, &f.watches[0]
 	}

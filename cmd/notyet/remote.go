@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"net/netip"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -62,6 +64,35 @@ func (r *remote) where() (address, which string, err error) {
 		return "", "", fmt.Errorf("%s %q: %w", adminVariable, text, err)
 	}
 	return address, "the address of " + adminVariable, nil
+}
+
+// isHere reports whether the server runs on this machine, as far as its address tells.
+func (r *remote) isHere() bool {
+	address, _, _ := r.where()
+	if strings.HasPrefix(address, "unix://") || strings.HasPrefix(address, "localhost:") {
+		return true
+	}
+	at, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return false
+	}
+	all := netip.IPv4Unspecified()
+	if at.Addr().Is6() {
+		all = netip.IPv6Unspecified()
+	}
+	return config.Config{Listen: []netip.AddrPort{netip.AddrPortFrom(all, at.Port())}}.Ours(at)
+}
+
+// flags are those that another command needs to find the same server.
+func (r *remote) flags() string {
+	var all []string
+	if r.address != nil {
+		all = append(all, "--admin "+*r.address)
+	}
+	if r.tokenFile != nil {
+		all = append(all, "--admin-token-file "+*r.tokenFile)
+	}
+	return strings.Join(all, " ")
 }
 
 // token is the file with what the server may ask for; empty: there is none.
