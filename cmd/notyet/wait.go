@@ -156,7 +156,9 @@ func (f *waitFlags) run(cmd *cobra.Command) error {
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), limit)
 	defer cancel()
+	stopClock := progress.run()
 	report, err := wait.Run(ctx, c)
+	stopClock()
 	switch {
 	case f.json:
 		if err := showJSON(cmd, report); err != nil {

@@ -1,25 +1,29 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"notyet/explain/wait"
 )
 
-// waitProgress shows how a wait stands.
+// waitProgress shows how a wait stands. It is safe for concurrent use.
 type waitProgress struct {
 	out    io.Writer
 	gone   bool
 	screen *terminal // nil: plain lines, one for each change
 	colour bool
 
+	mu    sync.Mutex   // guards all below, and what is written
 	drawn int          // lines on the screen
 	last  *wait.Report // as it was shown last
+	at    time.Time    // when that was
 }
 
 // progress is nil when nothing is to be shown on the way.
@@ -36,13 +40,54 @@ func (f *waitFlags) progress(out io.Writer) *waitProgress {
 
 // show brings what is shown up to date. That nobody reads it hinders no wait.
 func (p *waitProgress) show(r *wait.Report) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.screen != nil {
 		columns, rows := p.screen.size()
 		p.draw(r, columns, rows)
 	} else {
 		p.write(r)
 	}
-	p.last = r
+	p.last, p.at = r, time.Now()
+}
+
+// run keeps the clock on a screen going until it is ended, every second from the wait's beginning on.
+func (p *waitProgress) run() (end func()) {
+	if p == nil || p.screen == nil {
+		return func() {}
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		seconds := time.NewTicker(time.Second)
+		defer seconds.Stop()
+		for {
+			select {
+			case <-seconds.C:
+				p.tick()
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return func() {
+		stop()
+		<-done
+	}
+}
+
+// tick shows what was shown last, at the time that it is now.
+func (p *waitProgress) tick() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.last.Names) == 0 {
+		return // nothing has been shown
+	}
+	now := *p.last
+	now.Took += wait.Took(time.Since(p.at))
+	columns, rows := p.screen.size()
+	p.draw(&now, columns, rows)
 }
 
 // write writes a line for each server that says something new.

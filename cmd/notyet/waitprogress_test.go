@@ -1,8 +1,10 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"notyet/explain/wait"
@@ -48,6 +50,40 @@ func TestScreenHasALineForEachServerInThePlaceOfTheLast(t *testing.T) {
 	if got := out.String(); got != want {
 		t.Errorf("then\n%q\nwant\n%q", got, want)
 	}
+}
+
+func TestClockOnAScreenTicksWhileNothingHappens(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var out strings.Builder
+		p := waitProgress{out: &out, screen: &terminal{}, last: new(wait.Report)}
+		end := p.run()
+		time.Sleep(1200 * time.Millisecond) // in fake time
+		if out.Len() > 0 {
+			t.Errorf("got %q before there was anything to show", out.String())
+		}
+		r := reportOf(lacking)
+		r.Took = wait.Took(1200 * time.Millisecond)
+		p.show(r)
+		time.Sleep(2 * time.Second)
+		end()
+		time.Sleep(5 * time.Second)
+		var clock []string
+		for line := range strings.Lines(out.String()) {
+			if _, after, found := strings.Cut(line, "new.shipit.dev A  "); found {
+				clock = append(clock, strings.TrimSuffix(after, "\x1b[K\n"))
+			}
+		}
+		if want := []string{"1.2s", "2.0s", "3.0s"}; !slices.Equal(clock, want) {
+			t.Errorf("got the clock at %q, want %q", clock, want)
+		}
+		if p.last != r || r.Took != wait.Took(1200*time.Millisecond) {
+			t.Errorf("got the report changed: %+v", r)
+		}
+	})
+	lines := waitProgress{out: new(strings.Builder), last: new(wait.Report)}
+	lines.run()() // of which none ticks
+	(*waitProgress)(nil).run()()
 }
 
 func TestScreenThatIsTooSmallStillFits(t *testing.T) {
