@@ -71,6 +71,9 @@ func TestResolversBehindTheRunningNotyetHearOfTheNameWithoutRecursion(t *testing
 		if v := f.Resolvers; !v[0].Notyet || v[0].Behind || len(v) > 1 != test.behind || test.behind && (!v[1].Behind || v[1].Notyet || v[1].Address != "192.0.2.53:53") {
 			t.Errorf("%s: got %+v", test.name, v)
 		}
+		if blamed := strings.Contains(f.Verdict.Sentence, "but 192.0.2.53 (which the running notyet asks) will keep"); blamed != test.behind {
+			t.Errorf("%s: got %q, want those behind the notyet blamed: %v", test.name, f.Verdict.Sentence, test.behind)
+		}
 		var out strings.Builder
 		if err := f.Write(&out, false); err != nil {
 			t.Fatal(err)
