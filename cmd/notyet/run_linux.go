@@ -76,7 +76,10 @@ func (w *wrapper) open(ctx context.Context, stderr io.Writer) (d *daemon, err er
 		}
 		w.listen = []netip.AddrPort{at}
 		cfg, err := w.config()
-		if err != nil {
+		switch {
+		case errors.As(err, new(flagFault)):
+			return nil, err
+		case err != nil:
 			return nil, failure{err}
 		}
 		switch d, err = build(ctx, cfg, from, stderr); {
