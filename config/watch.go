@@ -12,7 +12,7 @@ import (
 
 // Watch is a zone whose names may not exist yet: its apex and all below are not believed missing for long.
 type Watch struct {
-	Zone             string           // lower case, ends in a dot; never a public suffix
+	Zone             string           // lower case, ends in a dot; never an ICANN suffix, such as com or co.uk
 	NegativeTTL      time.Duration    // longest life of an NXDOMAIN; whole seconds, zero keeps none
 	NODATATTL        time.Duration    // longest life of a NODATA; whole seconds, zero keeps none
 	Verify           Verify           // when the zone's own servers are asked
