@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"slices"
@@ -191,7 +192,7 @@ func (d *daemon) accepted(changed []string) {
 	d.fault = ""
 	d.reloads.applied.Inc()
 	d.reloads.fault.Set(0)
-	d.log.Info("configuration reloaded", "changed", strings.Join(changed, ", "))
+	d.log.Info("configuration reloaded", "changed", cmp.Or(strings.Join(changed, ", "), "nothing"))
 	for _, key := range config.Differences(d.wanted, d.running) {
 		d.log.Warn("changed, and takes effect only after a restart", "key", key)
 	}
