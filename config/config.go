@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/netip"
-	"os"
 	"time"
 )
 
@@ -95,7 +94,7 @@ func Default() Config {
 // with the path. The file is checked as it stands, also against the addresses of this machine;
 // what flags change afterwards is the business of Check.
 func Load(path string) (Config, error) {
-	data, err := os.ReadFile(path)
+	data, err := ReadFile(path)
 	if err != nil {
 		var cause *fs.PathError
 		if errors.As(err, &cause) {

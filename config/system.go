@@ -3,7 +3,6 @@ package config
 import (
 	"bytes"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 
@@ -37,7 +36,7 @@ func System(path string, listen []netip.AddrPort) (Resolv, error) {
 	bad := func(problem string) (Resolv, error) {
 		return Resolv{}, fault{key: "upstreams", value: quote("system"), remedy: problem + ": " + instead}
 	}
-	data, err := os.ReadFile(path)
+	data, err := ReadFile(path)
 	if err != nil {
 		return bad(err.Error())
 	}

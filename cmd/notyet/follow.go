@@ -3,12 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
+
+	"notyet/config"
 )
 
 const (
@@ -83,7 +84,7 @@ func (f *follower) run(ctx context.Context, changed func()) {
 func (f *follower) read() string {
 	var all strings.Builder
 	for _, file := range f.files {
-		data, err := os.ReadFile(file)
+		data, err := config.ReadFile(file)
 		fmt.Fprintf(&all, "%s\x00%v\x00", data, err)
 	}
 	return all.String()

@@ -37,6 +37,9 @@ type reloader struct {
 }
 
 func newReloader(from source, cfg config.Config) reloader {
+	if from.file != "" && config.ReadsOnce(from.file) { // a second reading would find nothing, which stands for the defaults
+		from.file, from.load = "", func() (config.Config, error) { return cfg, nil }
+	}
 	return reloader{
 		from: from, wanted: cfg, running: cfg, retired: make(map[target]time.Time), reloads: newReloads(),
 	}
