@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -23,6 +26,42 @@ func completions(root *cobra.Command) {
 		"verify":           words(config.VerifyBefore, config.VerifyAfter, config.VerifyOff),
 	}
 	completeFlags(root, values)
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		completion.Args = knownShell
+		for _, shell := range completion.Commands() {
+			script := shell.RunE
+			shell.RunE = func(cmd *cobra.Command, args []string) error {
+				if err := script(cmd, args); err != nil { // it could not be written
+					return failure{err}
+				}
+				return nil
+			}
+		}
+	}
+}
+
+// knownShell is asked when none is named that there is a script for.
+func knownShell(completion *cobra.Command, args []string) error {
+	var shells []string
+	for _, shell := range completion.Commands() {
+		shells = append(shells, shell.Name())
+	}
+	all := strings.Join(shells, ", ")
+	if len(args) == 0 {
+		return errors.New("a shell is missing: there are " + all)
+	}
+	return fmt.Errorf("unknown shell %q: there are %s", args[0], all)
+}
+
+// plainUsages has a shell that asks what can be written next see no backquotes, which for the help mark the value of a flag.
+func plainUsages(cmd *cobra.Command, args []string) {
+	if len(args) == 0 || !strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
+		return
+	}
+	cmd.NonInheritedFlags().VisitAll(func(flag *pflag.Flag) { _, flag.Usage = pflag.UnquoteUsage(flag) })
+	for _, sub := range cmd.Commands() {
+		plainUsages(sub, args)
+	}
 }
 
 // completeFlags gives each flag of a command, and of those below it, the values of its name.

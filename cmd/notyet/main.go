@@ -18,10 +18,12 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root := rootCommand()
 	root.SetArgs(args)
-	root.SetOut(stdout)
+	out := &sink{to: stdout}
+	root.SetOut(out)
 	root.SetErr(stderr)
+	plainUsages(root, args)
 	cmd, err := root.ExecuteContextC(ctx)
-	switch problem := err.(type) {
+	switch problem := out.failed(err).(type) {
 	case nil:
 		return 0
 	case ended:

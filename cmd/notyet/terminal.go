@@ -13,6 +13,9 @@ type terminal struct{ file *os.File }
 
 // terminalOf returns the terminal that w writes to, if it is one where lines can be written anew.
 func terminalOf(w io.Writer) (t terminal, ok bool) {
+	if s, ok := w.(*sink); ok {
+		w = s.to
+	}
 	file, isFile := w.(*os.File)
 	// A Windows console has to be told first, and a dumb terminal only knows lines.
 	if !isFile || runtime.GOOS == "windows" || os.Getenv("TERM") == "dumb" || !term.IsTerminal(int(file.Fd())) {
