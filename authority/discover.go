@@ -94,7 +94,7 @@ func (f *Finder) walk(ctx context.Context, d *discovery, z *zone, qname string) 
 		if d.left.Load() < cutQueries {
 			return z, errSpent
 		}
-		v, err := f.askOne(ctx, d, z, qname)
+		v, err := f.askCut(ctx, d, z, qname)
 		if err != nil {
 			return z, err
 		}

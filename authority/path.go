@@ -44,7 +44,7 @@ func (f *Finder) Path(ctx context.Context, r Request) ([]Zone, error) {
 		if z.why != nil || !below(qname, z.apex) || len(z.origin.servers) > 0 {
 			break
 		}
-		v, err := f.askOne(ctx, newDiscovery(), z, qname)
+		v, err := f.askCut(ctx, newDiscovery(), z, qname)
 		if err != nil || v.cut == nil {
 			return path, ctx.Err() // its servers counted a moment ago; what they say to the name will show
 		}
