@@ -89,7 +89,7 @@ func explain(proto string, addr netip.AddrPort, err error) error {
 	remedy := ""
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		remedy = "; stop the other server, choose another address with --listen, or set reuse_port if it is another notyet"
+		remedy = "; stop the other server, choose another address with --listen, or set reuse_port in both if it is another notyet"
 	case errors.Is(err, fs.ErrPermission):
 		remedy = "; ports below 1024 need root or the capability CAP_NET_BIND_SERVICE, so choose another with --listen"
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
