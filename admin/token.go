@@ -13,7 +13,7 @@ import (
 const minToken = 16
 
 // ReadToken reads the token that clients of the API have to know: all that its file has apart from blanks around it. The
-// error begins with the path, and never shows what is in the file.
+// error does not name the path, and never shows what is in the file.
 func ReadToken(path string) (string, error) {
 	const most = 4 << 10 // bytes; longer than a request's header would take
 	text, err := readFile(path, most+1)
@@ -22,14 +22,14 @@ func ReadToken(path string) (string, error) {
 		if errors.As(err, &cause) {
 			err = cause.Err
 		}
-		return "", fmt.Errorf("%q: %w", path, err)
+		return "", err
 	}
 	token := strings.TrimSpace(text)
 	switch {
 	case len(text) > most || strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }):
-		return "", fmt.Errorf("%q: write one line without blanks into it, such as openssl rand -hex 32 prints", path)
+		return "", errors.New("write one line without blanks into it, such as openssl rand -hex 32 prints")
 	case len(token) < minToken:
-		return "", fmt.Errorf("%q: write at least %d characters into it, such as openssl rand -hex 32 prints", path, minToken)
+		return "", fmt.Errorf("write at least %d characters into it, such as openssl rand -hex 32 prints", minToken)
 	}
 	return token, nil
 }

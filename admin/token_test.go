@@ -1,6 +1,8 @@
 package admin
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,14 +28,14 @@ func TestTokenIsWhatItsFileHas(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := ReadToken(path)
-		if got != tt.token || (err != nil) != (tt.fault != "") || err != nil && (!strings.Contains(err.Error(), tt.fault) || !strings.Contains(err.Error(), path)) {
+		if got != tt.token || (err != nil) != (tt.fault != "") || err != nil && !strings.Contains(err.Error(), tt.fault) {
 			t.Errorf("%.20q: got %.20q, %v, want %.20q, %q", tt.text, got, err, tt.token, tt.fault)
 		}
 		if err != nil && len(tt.text) > 4 && strings.Contains(err.Error(), tt.text[:4]) {
 			t.Errorf("got the secret in %v", err)
 		}
 	}
-	if _, err := ReadToken(path + ".none"); err == nil || strings.Count(err.Error(), path) != 1 {
-		t.Errorf("no file: got %v, want it named once", err)
+	if _, err := ReadToken(path + ".none"); !errors.Is(err, fs.ErrNotExist) || strings.Contains(err.Error(), path) {
+		t.Errorf("no file: got %v, want it said without the path", err)
 	}
 }

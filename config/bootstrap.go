@@ -34,13 +34,13 @@ func (c Config) CheckNames(path string) error {
 			continue
 		}
 		if _, err := c.BootstrapServers(path); err != nil {
-			return fault{key: key, value: quote(up.String()), remedy: err.Error()}
+			return Fault{Key: key, Value: quote(up.String()), Remedy: err.Error()}
 		}
 	}
 	return nil
 }
 
-func (c Config) bootstrapFaults(local []netip.Addr) []fault {
+func (c Config) bootstrapFaults(local []netip.Addr) []Fault {
 	const most = 8 // there is time for less
 	servers := make([]Upstream, len(c.Bootstrap))
 	for i, addr := range c.Bootstrap {
@@ -50,18 +50,18 @@ func (c Config) bootstrapFaults(local []netip.Addr) []fault {
 }
 
 // pinFaults finds pins that are for nobody: with a name misspelt, anybody's key would do.
-func (c Config) pinFaults() []fault {
+func (c Config) pinFaults() []Fault {
 	names := make(map[string]bool)
 	for _, up := range c.allUpstreams() {
 		if up.TLS {
 			names[up.ServerName()] = true
 		}
 	}
-	var faults []fault
+	var faults []Fault
 	for i, pin := range c.TLSPins {
 		if !names[pin.Name] {
-			faults = append(faults, fault{key: fmt.Sprintf("tls_pins[%d]", i), value: quote(pin.Name),
-				remedy: "write the name of an upstream over TLS: none has this one"})
+			faults = append(faults, Fault{Key: fmt.Sprintf("tls_pins[%d]", i), Value: quote(pin.Name),
+				Remedy: "write the name of an upstream over TLS: none has this one"})
 		}
 	}
 	return faults

@@ -15,10 +15,10 @@ func (c Config) Check() error {
 }
 
 // faults are those of Check on a machine that has the given addresses, loopback aside.
-func (c Config) faults(local []netip.Addr) []fault {
-	var faults []fault
+func (c Config) faults(local []netip.Addr) []Fault {
+	var faults []Fault
 	if len(c.Listen) == 0 {
-		faults = append(faults, fault{key: "listen", remedy: "name at least one address, such as 127.0.0.1:53"})
+		faults = append(faults, Fault{Key: "listen", Remedy: "name at least one address, such as 127.0.0.1:53"})
 	}
 	seen := make(map[netip.AddrPort]bool)
 	for i, addr := range c.Listen {
@@ -44,12 +44,12 @@ func (c Config) faults(local []netip.Addr) []fault {
 	return append(faults, c.Notify.faults()...)
 }
 
-func (c Config) watchFaults(local []netip.Addr) []fault {
+func (c Config) watchFaults(local []netip.Addr) []Fault {
 	const most = 1000 // a label each in metrics
 	if n := len(c.Watch); n > most {
-		return []fault{tooMany("watch", n, "watches", most)}
+		return []Fault{tooMany("watch", n, "watches", most)}
 	}
-	var faults []fault
+	var faults []Fault
 	zones := make(map[string]bool)
 	for i, watch := range c.Watch {
 		key := fmt.Sprintf("watch[%d]", i)
@@ -62,7 +62,7 @@ func (c Config) watchFaults(local []netip.Addr) []fault {
 	return faults
 }
 
-func (c Config) authorityFaults(key string, authorities []netip.AddrPort, local []netip.Addr) []fault {
+func (c Config) authorityFaults(key string, authorities []netip.AddrPort, local []netip.Addr) []Fault {
 	const most = 13 // as many as the root has, and as a delegation without EDNS has room for
 	servers := make([]Upstream, len(authorities))
 	for i, addr := range authorities {
@@ -73,22 +73,22 @@ func (c Config) authorityFaults(key string, authorities []netip.AddrPort, local 
 
 // adminFaults finds an admin API that other machines reach and that asks for no token: whoever reaches it could read and
 // change what clients are answered.
-func (c Config) adminFaults() []fault {
+func (c Config) adminFaults() []Fault {
 	if c.Admin == "" || c.AdminTokenFile != "" || strings.HasPrefix(c.Admin, "unix://") || strings.HasPrefix(c.Admin, "localhost:") {
 		return nil
 	}
 	if addr, err := netip.ParseAddrPort(c.Admin); err == nil && addr.Addr().Unmap().IsLoopback() {
 		return nil
 	}
-	return []fault{{key: "admin", value: quote(c.Admin),
-		remedy: "write a token into a file and name it in admin_token_file: other machines reach this address; or write 127.0.0.1 in its place"}}
+	return []Fault{{Key: "admin", Value: quote(c.Admin),
+		Remedy: "write a token into a file and name it in admin_token_file: other machines reach this address; or write 127.0.0.1 in its place"}}
 }
 
-func (n Notify) faults() []fault {
-	var faults []fault
+func (n Notify) faults() []Fault {
+	var faults []Fault
 	if len(n.Keys) > 0 && len(n.Allow) == 0 {
-		faults = append(faults, fault{key: "notify.allow",
-			remedy: "name the sources too, such as 192.0.2.0/24: a key alone lets nobody in"})
+		faults = append(faults, Fault{Key: "notify.allow",
+			Remedy: "name the sources too, such as 192.0.2.0/24: a key alone lets nobody in"})
 	}
 	names := make(map[string]bool)
 	for i, key := range n.Keys {
@@ -100,19 +100,19 @@ func (n Notify) faults() []fault {
 	return faults
 }
 
-func (c Config) upstreamFaults(key string, upstreams []Upstream, local []netip.Addr) []fault {
+func (c Config) upstreamFaults(key string, upstreams []Upstream, local []netip.Addr) []Fault {
 	const most = 64 // far more than 5 s are enough to ask
 	if len(upstreams) == 0 {
-		return []fault{{key: key, remedy: "name at least one server, such as 192.0.2.1 or system"}}
+		return []Fault{{Key: key, Remedy: "name at least one server, such as 192.0.2.1 or system"}}
 	}
 	return c.serverFaults(key, upstreams, most, local)
 }
 
-func (c Config) serverFaults(key string, servers []Upstream, most int, local []netip.Addr) []fault {
+func (c Config) serverFaults(key string, servers []Upstream, most int, local []netip.Addr) []Fault {
 	if n := len(servers); n > most {
-		return []fault{tooMany(key, n, "servers", most)}
+		return []Fault{tooMany(key, n, "servers", most)}
 	}
-	var faults []fault
+	var faults []Fault
 	seen := make(map[Upstream]bool)
 	for i, up := range servers {
 		key := fmt.Sprintf("%s[%d]", key, i)
@@ -120,20 +120,20 @@ func (c Config) serverFaults(key string, servers []Upstream, most int, local []n
 		case seen[up]:
 			faults = append(faults, duplicate(key, up.String()))
 		case !up.System && ours(up.Addr, c.Listen, local):
-			faults = append(faults, fault{key: key, value: quote(up.String()),
-				remedy: "name another server: this one is notyet itself"})
+			faults = append(faults, Fault{Key: key, Value: quote(up.String()),
+				Remedy: "name another server: this one is notyet itself"})
 		}
 		seen[up] = true
 	}
 	return faults
 }
 
-func tooMany(key string, n int, what string, most int) fault {
-	return fault{key: key, value: quote(fmt.Sprintf("%d %s", n, what)), remedy: fmt.Sprintf("name at most %d", most)}
+func tooMany(key string, n int, what string, most int) Fault {
+	return Fault{Key: key, Value: quote(fmt.Sprintf("%d %s", n, what)), Remedy: fmt.Sprintf("name at most %d", most)}
 }
 
-func duplicate(key, value string) fault {
-	return fault{key: key, value: quote(value), remedy: "remove it: it is there twice"}
+func duplicate(key, value string) Fault {
+	return Fault{Key: key, Value: quote(value), Remedy: "remove it: it is there twice"}
 }
 
 // Ours reports whether what is sent to addr arrives at one of the listeners, on this machine as it is now.

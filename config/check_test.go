@@ -147,7 +147,7 @@ func parseAll[T any](t *testing.T, words string, parse func(string) (T, error)) 
 	return all
 }
 
-func wantFaults(t *testing.T, faults []fault, want string) {
+func wantFaults(t *testing.T, faults []Fault, want string) {
 	t.Helper()
 	var got string
 	if err := join(faults); err != nil {

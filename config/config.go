@@ -3,7 +3,6 @@ package config
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"net/netip"
@@ -100,11 +99,11 @@ func Load(path string) (Config, error) {
 		if errors.As(err, &cause) {
 			err = cause.Err // the path is said once, where a fault says it
 		}
-		return Config{}, fmt.Errorf("%s: %w", path, err)
+		return Config{}, Fault{File: path, Remedy: err.Error()}
 	}
 	c, faults := parse(data, localAddrs())
 	for i := range faults {
-		faults[i].file = path
+		faults[i].File = path
 	}
 	return c, join(faults)
 }

@@ -7,30 +7,30 @@ import (
 	"strings"
 )
 
-// fault is one thing wrong with a configuration, told in one line.
-type fault struct {
-	file   string // empty: not from a file
-	line   int    // zero: not from a file
-	key    string // as routes[1].zone; empty: the whole file
-	value  string // quoted; empty: there is none to show
-	remedy string // what to write instead
+// Fault is one thing wrong with a configuration, told in one line.
+type Fault struct {
+	File   string // empty: not from a file
+	Line   int    // zero: not from a file
+	Key    string // as routes[1].zone; empty: the whole file
+	Value  string // quoted; empty: there is none to show
+	Remedy string // what to write instead
 }
 
-func (f fault) Error() string {
+func (f Fault) Error() string {
 	var b strings.Builder
-	if f.file != "" {
-		fmt.Fprintf(&b, "%s: ", f.file)
+	if f.File != "" {
+		fmt.Fprintf(&b, "%s: ", f.File)
 	}
-	if f.line > 0 {
-		fmt.Fprintf(&b, "line %d: ", f.line)
+	if f.Line > 0 {
+		fmt.Fprintf(&b, "line %d: ", f.Line)
 	}
-	if subject := strings.TrimSpace(f.key + " " + f.value); subject != "" {
+	if subject := strings.TrimSpace(f.Key + " " + f.Value); subject != "" {
 		fmt.Fprintf(&b, "%s: ", subject)
 	}
-	return b.String() + f.remedy
+	return b.String() + f.Remedy
 }
 
-func join(faults []fault) error {
+func join(faults []Fault) error {
 	errs := make([]error, len(faults))
 	for i, f := range faults {
 		errs[i] = f
@@ -38,26 +38,35 @@ func join(faults []fault) error {
 	return errors.Join(errs...)
 }
 
+// Faults takes an error of this package apart, or several that errors.Join has put together. What is no Fault becomes one
+// without a key.
+func Faults(err error) (all []Fault) {
+	switch err := err.(type) {
+	case nil:
+	case Fault:
+		all = []Fault{err}
+	case interface{ Unwrap() []error }:
+		for _, one := range err.Unwrap() {
+			all = append(all, Faults(one)...)
+		}
+	default:
+		all = []Fault{{Remedy: err.Error()}}
+	}
+	return all
+}
+
 // OfFlag returns the first fault of a Check that is about what a flag gave, told as the flag's; nil: there is none. flags has
 // the key of each such value, as in upstreams or watch[0], and how the flag is called.
 func OfFlag(err error, flags map[string]string) error {
-	all, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return nil
-	}
-	for _, err := range all.Unwrap() {
-		f, ok := err.(fault)
-		if !ok {
-			continue
-		}
+	for _, f := range Faults(err) {
 		for key, flag := range flags {
-			rest, found := strings.CutPrefix(f.key, key)
+			rest, found := strings.CutPrefix(f.Key, key)
 			if !found {
 				continue
 			}
-			f.key = flag
+			f.Key = flag
 			if of, found := strings.CutPrefix(rest, "."); found {
-				f.key += ": " + of
+				f.Key += ": " + of
 			}
 			return f
 		}

@@ -37,7 +37,7 @@ func (c Config) ParseLease(object []byte) (Lease, error) {
 	}
 	if len(p.faults) > 0 {
 		for i := range p.faults {
-			p.faults[i].line = 0 // of a body that is mostly one line
+			p.faults[i].Line = 0 // of a body that is mostly one line
 		}
 		return Lease{}, join(p.faults)
 	}

@@ -83,10 +83,10 @@ func tsigKeys(k *Key) mapping {
 }
 
 // parse reads a file on a machine that has the given addresses. It returns a Config or faults, never both.
-func parse(data []byte, local []netip.Addr) (Config, []fault) {
+func parse(data []byte, local []netip.Addr) (Config, []Fault) {
 	root, bad := document(data)
 	if bad != nil {
-		return Config{}, []fault{*bad}
+		return Config{}, []Fault{*bad}
 	}
 	c := Default()
 	p := parser{lines: make(map[string]int)}
@@ -95,13 +95,13 @@ func parse(data []byte, local []netip.Addr) (Config, []fault) {
 	}
 	for _, f := range c.faults(local) {
 		// What was not even read has its fault already.
-		if line, read := p.lines[f.key]; read && !p.faulty(f.key) {
-			f.line = line
+		if line, read := p.lines[f.Key]; read && !p.faulty(f.Key) {
+			f.Line = line
 			p.add(f)
 		}
 	}
 	if len(p.faults) > 0 {
-		slices.SortStableFunc(p.faults, func(a, b fault) int { return cmp.Compare(a.line, b.line) })
+		slices.SortStableFunc(p.faults, func(a, b Fault) int { return cmp.Compare(a.Line, b.Line) })
 		return Config{}, p.faults
 	}
 	return c, nil
@@ -109,7 +109,7 @@ func parse(data []byte, local []netip.Addr) (Config, []fault) {
 
 // parser walks the nodes of a file by hand: every fault knows its line and its key, and none hides another.
 type parser struct {
-	faults []fault
+	faults []Fault
 	lines  map[string]int // key path → line, for the faults that show only when all values are known
 }
 
@@ -149,9 +149,9 @@ func (m mapping) read(p *parser, key string, n *yaml.Node) {
 		case name.Kind != yaml.ScalarNode:
 			p.reject(key, name, "write a plain word as key")
 		case !known:
-			p.add(fault{line: name.Line, key: path, remedy: "unknown key: " + m.suggest(name.Value)})
+			p.add(Fault{Line: name.Line, Key: path, Remedy: "unknown key: " + m.suggest(name.Value)})
 		case again:
-			p.add(fault{line: name.Line, key: path, remedy: fmt.Sprintf("remove it: already on line %d", line)})
+			p.add(Fault{Line: name.Line, Key: path, Remedy: fmt.Sprintf("remove it: already on line %d", line)})
 		default:
 			given[name.Value] = name.Line
 			p.read(path, value, f)
@@ -221,7 +221,7 @@ func (m mapping) having(remedy string, names ...string) field {
 		for _, name := range names {
 			path := below(key, name)
 			if _, given := p.lines[path]; !given {
-				p.add(fault{line: n.Line, key: path, remedy: "add it: " + remedy})
+				p.add(Fault{Line: n.Line, Key: path, Remedy: "add it: " + remedy})
 			}
 		}
 	}
@@ -237,12 +237,12 @@ func notify(to *Notify) field {
 }
 
 func (p *parser) reject(key string, n *yaml.Node, remedy string) {
-	f := fault{line: n.Line, key: key, remedy: remedy}
+	f := Fault{Line: n.Line, Key: key, Remedy: remedy}
 	switch {
 	case n.Kind == yaml.AliasNode:
-		f.value = quote("*" + n.Value)
+		f.Value = quote("*" + n.Value)
 	case n.Kind == yaml.ScalarNode && n.Tag != "!!null" && !isSecret(key):
-		f.value = quote(n.Value)
+		f.Value = quote(n.Value)
 	}
 	p.add(f)
 }
@@ -255,12 +255,12 @@ func isSecret(key string) bool {
 	return strings.HasPrefix(key, "notify.keys") // also a whole item, written as for dig's -y
 }
 
-func (p *parser) add(f fault) {
+func (p *parser) add(f Fault) {
 	p.faults = append(p.faults, f)
 }
 
 func (p *parser) faulty(key string) bool {
-	return slices.ContainsFunc(p.faults, func(f fault) bool { return f.key == key })
+	return slices.ContainsFunc(p.faults, func(f Fault) bool { return f.Key == key })
 }
 
 // below is the path of a key inside the mapping at parent.

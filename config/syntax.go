@@ -11,7 +11,7 @@ import (
 )
 
 // document is the root of the only YAML document in data; nil when there is nothing in it.
-func document(data []byte) (*yaml.Node, *fault) {
+func document(data []byte) (*yaml.Node, *Fault) {
 	roots, err := documents(data)
 	switch {
 	case err != nil:
@@ -19,10 +19,10 @@ func document(data []byte) (*yaml.Node, *fault) {
 		if n, _ := fmt.Sscanf(problem, "line %d:", &line); n == 1 {
 			_, problem, _ = strings.Cut(problem, ": ")
 		}
-		return nil, &fault{line: syntaxLine(data, line), remedy: "not YAML (" + problem + `): indent with spaces, ` +
+		return nil, &Fault{Line: syntaxLine(data, line), Remedy: "not YAML (" + problem + `): indent with spaces, ` +
 			`put a space after each colon, and quotes around an address in brackets, such as "[::1]:53"`}
 	case len(roots) > 1:
-		return nil, &fault{line: roots[1].Line, remedy: "remove the second document: a file has one"}
+		return nil, &Fault{Line: roots[1].Line, Remedy: "remove the second document: a file has one"}
 	case len(roots) == 0 || roots[0].Content[0].Tag == "!!null":
 		return nil, nil
 	}

@@ -30,12 +30,18 @@ func (r Resolv) Equal(o Resolv) bool {
 	return r.TCP == o.TCP && r.Rotate == o.Rotate && slices.Equal(r.Servers, o.Servers)
 }
 
-// System reads the resolv.conf at path. It has at least one server, none of them an address of ours.
+// NoServersError says why the upstream "system" has no servers.
+type NoServersError string
+
+func (e NoServersError) Error() string {
+	const instead = ": name one with --upstream 192.0.2.1 or upstreams: [192.0.2.1]"
+	return Fault{Key: "upstreams", Value: quote("system"), Remedy: string(e) + instead}.Error()
+}
+
+// System reads the resolv.conf at path. It has at least one server, none of them an address of ours; otherwise the error is a
+// NoServersError.
 func System(path string, listen []netip.AddrPort) (Resolv, error) {
-	const instead = "name one with --upstream 192.0.2.1 or upstreams: [192.0.2.1]"
-	bad := func(problem string) (Resolv, error) {
-		return Resolv{}, fault{key: "upstreams", value: quote("system"), remedy: problem + ": " + instead}
-	}
+	bad := func(problem string) (Resolv, error) { return Resolv{}, NoServersError(problem) }
 	data, err := ReadFile(path)
 	if err != nil {
 		return bad(err.Error())

@@ -61,9 +61,9 @@ func ParseWatch(s string) (Watch, error) {
 		_, again := p.lines[key]
 		switch {
 		case !found:
-			p.add(fault{value: quote(pair), remedy: "write key=value, such as hold=4s; another zone needs a flag of its own"})
+			p.add(Fault{Value: quote(pair), Remedy: "write key=value, such as hold=4s; another zone needs a flag of its own"})
 		case !known:
-			p.add(fault{key: below("", key), remedy: "unknown key: " + keys.suggest(key)})
+			p.add(Fault{Key: below("", key), Remedy: "unknown key: " + keys.suggest(key)})
 		case key == "authorities":
 			authorities.Content = append(authorities.Content, node)
 		case again:

@@ -40,7 +40,7 @@ is not, or when there is none: for health checks. No token is needed.`,
 			}
 			switch {
 			case err != nil && server.json:
-				return showFaults(cmd, file, err)
+				return showFaults(cmd, err)
 			case err != nil:
 				return findings{err}
 			case server.json:

@@ -2,11 +2,7 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
-	"regexp"
-	"strconv"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -25,13 +21,14 @@ func usable(c config.Config) error {
 }
 
 // within says of each fault which file it is in; nil: in none.
-func within(file *string, faults error) error {
-	if file == nil || faults == nil {
-		return faults
+func within(file *string, err error) error {
+	if file == nil {
+		return err
 	}
 	var all []error
-	for line := range strings.SplitSeq(faults.Error(), "\n") {
-		all = append(all, fmt.Errorf("%s: %s", *file, line))
+	for _, fault := range config.Faults(err) {
+		fault.File = *file
+		all = append(all, fault)
 	}
 	return errors.Join(all...)
 }
@@ -41,7 +38,7 @@ type faultList struct {
 	Faults []toldFault `json:"faults"`
 }
 
-// toldFault is one of them, in parts. What is not known is left out.
+// toldFault is one of them. What is not known is left out.
 type toldFault struct {
 	File    string `json:"file,omitempty"`
 	Line    int    `json:"line,omitempty"`
@@ -49,38 +46,17 @@ type toldFault struct {
 	Message string `json:"message"`       // which key and value, and what would do
 }
 
-// The parts of a fault's line, behind the file's name.
-var (
-	faultLine = regexp.MustCompile(`^line (\d+): `)
-	faultKey  = regexp.MustCompile(`^([^\s":]+)(?:: | ")`)
-)
-
-// showFaults prints the faults, a line each, as one document.
-func showFaults(cmd *cobra.Command, file *string, faults error) error {
+// showFaults prints the faults as one document.
+func showFaults(cmd *cobra.Command, err error) error {
 	list := faultList{Faults: []toldFault{}}
-	for line := range strings.SplitSeq(faults.Error(), "\n") {
-		list.Faults = append(list.Faults, told(file, line))
+	for _, fault := range config.Faults(err) {
+		told := toldFault{File: fault.File, Line: fault.Line, Key: fault.Key}
+		fault.File, fault.Line = "", 0
+		told.Message = fault.Error()
+		list.Faults = append(list.Faults, told)
 	}
 	if err := showJSON(cmd, list); err != nil {
 		return err
 	}
-	return notSo{faults}
-}
-
-// told takes a fault's line apart.
-func told(file *string, line string) (f toldFault) {
-	if file != nil {
-		if rest, found := strings.CutPrefix(line, *file+": "); found {
-			f.File, line = *file, rest
-		}
-	}
-	if m := faultLine.FindStringSubmatch(line); m != nil {
-		f.Line, _ = strconv.Atoi(m[1]) // digits
-		line = line[len(m[0]):]
-	}
-	if m := faultKey.FindStringSubmatch(line); m != nil {
-		f.Key = m[1]
-	}
-	f.Message = line
-	return f
+	return notSo{err}
 }

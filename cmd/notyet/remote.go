@@ -111,7 +111,7 @@ func (r *remote) client() (*admin.Client, error) {
 	var token string
 	if file := r.token(); file != "" {
 		if token, err = admin.ReadToken(file); err != nil {
-			return nil, failure{fmt.Errorf("token file %w", err)}
+			return nil, failure{fmt.Errorf("token file %q: %w", file, err)}
 		}
 	}
 	return admin.NewClient(address, token), nil

@@ -38,12 +38,11 @@ func (d *daemon) systemServers(cfg config.Config) (config.Resolv, error) {
 
 // fileless is what is wrong with the name servers of the system, for a command that reads no configuration: it has a flag alone.
 func fileless(err error) error {
-	const key, file = `upstreams "system": `, " or upstreams: [192.0.2.1]"
-	text := strings.TrimPrefix(err.Error(), key)
-	if text == err.Error() || !strings.HasSuffix(text, file) {
+	var none config.NoServersError
+	if !errors.As(err, &none) {
 		return err
 	}
-	return errors.New(strings.TrimSuffix(text, file))
+	return errors.New(string(none) + ": name one with --upstream 192.0.2.1")
 }
 
 func usesSystem(cfg config.Config) bool {

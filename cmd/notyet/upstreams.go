@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 
 	"notyet/config"
 	"notyet/resolver"
@@ -73,13 +74,13 @@ func readRoots(path string) (roots, error) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return roots{}, fmt.Errorf("tls_ca %q: write a file with certificates in PEM: this one has none", path)
+		return roots{}, config.Fault{Key: "tls_ca", Value: strconv.Quote(path), Remedy: "write a file with certificates in PEM: this one has none"}
 	}
 	return roots{pool, string(pem)}, nil
 }
 
 // unread is the fault of a key that names a file which can't be read; missing is the remedy where there is none.
-func unread(key, path string, err error, missing string) error {
+func unread(key, path string, err error, missing string) config.Fault {
 	var cause *fs.PathError
 	if errors.As(err, &cause) {
 		err = cause.Err
@@ -87,7 +88,7 @@ func unread(key, path string, err error, missing string) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		missing = "name a file that the user whom notyet runs as may read"
 	}
-	return fmt.Errorf("%s %q: %w: %s", key, path, err, missing)
+	return config.Fault{Key: key, Value: strconv.Quote(path), Remedy: err.Error() + ": " + missing}
 }
 
 // upstream returns the one for a server; routes that name the same server share it.
