@@ -75,3 +75,23 @@ func TestImageIsBuiltByTheGoOfTheModule(t *testing.T) {
 		}
 	}
 }
+
+// TestRecipeOfThePrebuiltImageLeavesTheCloneClean finds the directory that it makes among what git is to ignore.
+func TestRecipeOfThePrebuiltImageLeavesTheCloneClean(t *testing.T) {
+	t.Parallel()
+	recipe, err := os.ReadFile("container.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ignored, err := os.ReadFile("../.gitignore")
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := regexp.MustCompile(`(?m)^    .* go build .* -o (\w+)/notyet `).FindSubmatch(recipe)
+	if made == nil {
+		t.Fatal("container.md builds no notyet into a directory")
+	}
+	if want := "\n/" + string(made[1]) + "/\n"; !strings.Contains(string(ignored), want) {
+		t.Errorf("got .gitignore\n%s, want %q in it", ignored, want)
+	}
+}
