@@ -123,8 +123,15 @@ func TestSidecarRunsACommand(t *testing.T) {
 	if got := run("no-such-program"); got.code != 127 {
 		t.Errorf("got exit code %d for a program that there isn't, want 127", got.code)
 	}
-	if got := run("sh", "-c", "kill $PPID"); got.code != 143 || !strings.Contains(got.stderr, "### notyet") {
-		t.Errorf("got exit code %d at SIGTERM, want 143 and a summary: %s", got.code, got.stderr)
+	for signal, want := range map[string]int{"HUP": 129, "INT": 130, "PIPE": 141, "TERM": 143} {
+		// A second one while it stops is not to break that off.
+		again := "(while kill -" + signal + " $PPID; do sleep 0.1; done) >/dev/null 2>&1 &"
+		if got := run("sh", "-c", again+" kill -"+signal+" $PPID"); got.code != want || !strings.Contains(got.stderr, "### notyet") {
+			t.Errorf("got exit code %d at SIG%s, want %d and a summary: %s", got.code, signal, want, got.stderr)
+		}
+		if got := m.file(t, "/etc/resolv.conf"); got != machineText {
+			t.Errorf("got resolv.conf %q after SIG%s, want %q", got, signal, machineText)
+		}
 	}
 	if got := m.file(t, "/etc/resolv.conf"); got != machineText {
 		t.Errorf("got resolv.conf %q, want %q", got, machineText)

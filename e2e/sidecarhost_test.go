@@ -55,8 +55,9 @@ func TestSidecarWithoutRightsTellsTheRemedy(t *testing.T) {
 	start := func(more ...string) result {
 		return m.do(t, append(env, more...), "sh", absolute(t, sidecar), "start")
 	}
-	if got := start(); got.code != 1 || !strings.Contains(got.stderr, "sudo: a password is required") || !strings.Contains(got.stderr, "did not start") {
-		t.Errorf("got exit code %d and %q, want what sudo said", got.code, got.stderr)
+	const remedy = "did not start, because port 53 takes rights of root: run this as root or with sudo"
+	if got := start(); got.code != 1 || !strings.Contains(got.stderr, "sudo: a password is required") || !strings.Contains(got.stderr, remedy) {
+		t.Errorf("got exit code %d and %q, want what sudo said, and the remedy", got.code, got.stderr)
 	}
 	high := fmt.Sprintf("NOTYET_LISTEN=%s:%d", at.Addr(), testbed.Port)
 	if got := start(high, "NOTYET_RESOLV_CONF=false"); got.code != 0 {
