@@ -69,7 +69,7 @@ func TestSidecarIsAskedByAJobAndPutsBackWhatWas(t *testing.T) {
 			script := append(strings.Fields(test.shell), absolute(t, sidecar))
 			mode := m.must(t, nil, "stat", "-c", "%F %a %i %N", "/etc/resolv.conf")
 
-			out := m.must(t, append(env, "NOTYET_NAMES=later."+plainZone+" "+qname), append(script, "start")...)
+			out := m.must(t, append(env, "NOTYET_NAMES=later."+plainZone+" "+qname), append([]string{"sh", "-c", `umask 077; exec "$@" start`, "sh"}, script...)...)
 			for _, want := range []string{qname + " is under watch for 1h", "notyet answers at " + at.String()} {
 				if !strings.Contains(out, want) {
 					t.Errorf("start: got %q, want %q in it", out, want)

@@ -85,6 +85,18 @@ func TestSidecarKeepsWhatCannotBePutBack(t *testing.T) {
 	}
 }
 
+func TestSidecarThatCannotWriteResolvConfLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	m := startMachine(t, machineText, "mount -o remount,bind,ro /etc")
+	env, _ := sidecarFor(t)
+	for _, use := range [][]string{{"start"}, {"point", "192.0.2.1"}} {
+		m.wantRefused(t, env, use, "/etc/resolv.conf': Read-only file system")
+		if left := m.left(t) + m.must(t, nil, "ls", "-A", m.dir); strings.Contains(left, "notyet") {
+			t.Errorf("%s: left: %s", use[0], left)
+		}
+	}
+}
+
 func TestSidecarWithoutServersOfTheMachineTellsTheRemedy(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, prepare string }{

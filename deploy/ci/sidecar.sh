@@ -284,7 +284,7 @@ point() {
 # put makes a file resolv.conf: in place, because a container's is a mount. What a link points to is another program's.
 put() {
 	if [ -L /etc/resolv.conf ]; then
-		as_root cp "$1" /etc/resolv.conf.notyet && as_root mv -f /etc/resolv.conf.notyet /etc/resolv.conf
+		as_root cp "$1" /etc/resolv.conf.notyet && as_root chmod 644 /etc/resolv.conf.notyet && as_root mv -f /etc/resolv.conf.notyet /etc/resolv.conf
 	else
 		as_root cp "$1" /etc/resolv.conf
 	fi
