@@ -55,23 +55,23 @@ func Faults(err error) (all []Fault) {
 	return all
 }
 
-// OfFlag returns the first fault of a Check that is about what a flag gave, told as the flag's; nil: there is none. flags has
-// the key of each such value, as in upstreams or watch[0], and how the flag is called.
-func OfFlag(err error, flags map[string]string) error {
-	for _, f := range Faults(err) {
+// ByFlags returns the error of a Check with each fault of what a flag gave told as the flag's. flags has the key of each such
+// value, as in upstreams or watch[0], and how the flag is called.
+func ByFlags(err error, flags map[string]string) error {
+	faults := Faults(err)
+	for i, f := range faults {
 		for key, flag := range flags {
 			rest, found := strings.CutPrefix(f.Key, key)
 			if !found {
 				continue
 			}
-			f.Key = flag
+			faults[i].Key = flag
 			if of, found := strings.CutPrefix(rest, "."); found {
-				f.Key += ": " + of
+				faults[i].Key += ": " + of
 			}
-			return f
 		}
 	}
-	return nil
+	return join(faults)
 }
 
 // quote keeps a value on one line, and the line readable.

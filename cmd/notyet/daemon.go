@@ -237,7 +237,7 @@ func (d *daemon) run(ctx context.Context) error {
 	}()
 	release := context.AfterFunc(ctx, d.watching.ReleaseHeld)
 	defer release()
-	defer context.AfterFunc(ctx, d.from.manager.stopping)()
+	defer onStop(ctx, d.from.manager.stopping)()
 	endState := d.state.begin() // before anybody asks what is leased
 	parts.Go(func() { d.watching.Run(below) })
 	parts.Go(func() { d.finder.Run(below) })
@@ -267,6 +267,20 @@ func (d *daemon) run(ctx context.Context) error {
 	endState()
 	d.log.Info("stopped")
 	return err
+}
+
+// onStop calls f when ctx ends. The function that it returns waits for that, if it has begun.
+func onStop(ctx context.Context, f func()) (end func()) {
+	done := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(done)
+		f()
+	})
+	return func() {
+		if !stop() {
+			<-done
+		}
+	}
 }
 
 func (d *daemon) announce() {

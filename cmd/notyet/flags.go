@@ -54,9 +54,6 @@ func (s *settings) parseWatch(text string) (config.Watch, error) {
 	return w, err
 }
 
-// flagFault is a fault of what a flag gave, which shows only together with all the rest: wrong usage all the same.
-type flagFault struct{ error }
-
 // config is the effective configuration.
 func (s *settings) config() (config.Config, error) {
 	c, err := load(s.file)
@@ -81,11 +78,7 @@ func (s *settings) config() (config.Config, error) {
 	override(&c.LogFormat, s.logFormat)
 	override(&c.QueryLog, s.queryLog)
 	override(&c.ReusePort, s.reusePort)
-	err = c.Check()
-	if fault := config.OfFlag(err, s.given(c)); fault != nil {
-		err = flagFault{fault}
-	}
-	return c, err
+	return c, config.ByFlags(c.Check(), s.given(c))
 }
 
 // given are the keys of c that have their values from flags, with those.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -62,4 +63,22 @@ func TestServiceManagerHearsWhatHappens(t *testing.T) {
 	if len(told) > 0 {
 		t.Errorf("the service manager heard more: %q", <-told)
 	}
+}
+
+func TestWhatIsToldAtTheStopIsToldBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		told := false
+		end := onStop(ctx, func() {
+			time.Sleep(time.Second)
+			told = true
+		})
+		stop()
+		end()
+		if !told {
+			t.Error("got the end before it was told")
+		}
+		onStop(t.Context(), func() { t.Error("told without a stop") })()
+	})
 }

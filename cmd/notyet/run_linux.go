@@ -76,10 +76,7 @@ func (w *wrapper) open(ctx context.Context, stderr io.Writer) (d *daemon, err er
 		}
 		w.listen = []netip.AddrPort{at}
 		cfg, err := w.config()
-		switch {
-		case errors.As(err, new(flagFault)):
-			return nil, err
-		case err != nil:
+		if err != nil {
 			return nil, failure{err}
 		}
 		switch d, err = build(ctx, cfg, from, stderr); {

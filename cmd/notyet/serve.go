@@ -1,10 +1,6 @@
 package main
 
-import (
-	"errors"
-
-	"github.com/spf13/cobra"
-)
+import "github.com/spf13/cobra"
 
 func serveCommand() *cobra.Command {
 	var s settings
@@ -40,11 +36,10 @@ of the addresses of --listen and of the file.`,
 			if s.file != nil {
 				from.file = *s.file
 			}
-			err = serve(cmd.Context(), from, cmd.ErrOrStderr())
-			if err == nil || errors.As(err, new(flagFault)) {
-				return err
+			if err := serve(cmd.Context(), from, cmd.ErrOrStderr()); err != nil {
+				return failure{err}
 			}
-			return failure{err}
+			return nil
 		},
 	}
 	s.register(cmd.Flags())
