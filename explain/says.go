@@ -3,7 +3,6 @@ package explain
 import (
 	"errors"
 	"slices"
-	"strings"
 	"syscall"
 
 	"github.com/miekg/dns"
@@ -42,9 +41,9 @@ func readServer(reply *dns.Msg, err error, apex, qname string, qtype uint16) (s 
 			continue
 		case ok && qtype != dns.TypeCNAME:
 			s.Says, target = Positive, dns.CanonicalName(alias.Target)
-			s.Records = append(s.Records, text(rr))
+			s.Records = append(s.Records, wire.Record(rr))
 		case rr.Header().Rrtype == qtype:
-			s.Records = append(s.Records, text(rr))
+			s.Records = append(s.Records, wire.Record(rr))
 		}
 	}
 	slices.Sort(s.Records)
@@ -117,12 +116,9 @@ func edes(m *dns.Msg) (all []EDE) {
 	return all
 }
 
-// text is a record as in a zone file.
-func text(rr dns.RR) string { return strings.Join(strings.Fields(rr.String()), " ") }
-
 func texts(rrs []dns.RR) (all []string) {
 	for _, rr := range rrs {
-		all = append(all, text(rr))
+		all = append(all, wire.Record(rr))
 	}
 	return all
 }

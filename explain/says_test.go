@@ -57,6 +57,20 @@ func TestWhatAServerSays(t *testing.T) {
 	}
 }
 
+func TestTextIsShownAsItIs(t *testing.T) {
+	t.Parallel()
+	m := message(t, dns.RcodeSuccess, []string{`www.shipit.dev. 60 TXT "v=x;  a   b"`}, nil)
+	m.Authoritative = true
+	const want = `www.shipit.dev. 60 IN TXT "v=x;  a   b"`
+	s, _ := readServer(m, nil, "shipit.dev.", "www.shipit.dev.", dns.TypeTXT)
+	a, c := readAnswer(m, nil, "www.shipit.dev.", dns.TypeTXT), readCached(m, nil, "www.shipit.dev.", dns.TypeTXT)
+	for _, got := range []string{s.inWords(), a.inWords(), strings.Join(c.Records, "; ")} {
+		if got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}
+
 func TestWhatAResolverAnswers(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"strings"
 	"time"
 
 	"github.com/miekg/dns"
@@ -58,7 +57,7 @@ func (a *api) records(e cache.Inspected, now time.Time) []string {
 	}
 	texts := []string{}
 	for _, rr := range append(m.Answer, m.Ns...) {
-		texts = append(texts, strings.ReplaceAll(rr.String(), "\t", " "))
+		texts = append(texts, wire.Record(rr))
 	}
 	return texts
 }

@@ -165,9 +165,7 @@ func cached(entry admin.CacheEntry) explain.Cached {
 		c.Left = &left
 	}
 	if entry.Kind == explain.Positive {
-		for _, record := range entry.Records {
-			c.Records = append(c.Records, strings.Join(strings.Fields(record), " "))
-		}
+		c.Records = entry.Records
 	}
 	return c
 }

@@ -35,12 +35,12 @@ func startFakeAPI(token string) *httptest.Server {
 		}},
 		cached: []admin.CacheEntry{
 			{Name: "www.example.com.", Type: "A", Kind: "positive", Rcode: "NOERROR", Left: 243 * s, Age: 57 * s, Records: []string{
-				"www.example.com.\t300\tIN\tA\t192.0.2.1", "www.example.com.\t300\tIN\tA\t192.0.2.2",
+				"www.example.com. 300 IN A 192.0.2.1", "www.example.com. 300 IN A 192.0.2.2",
 			}},
 			{Name: "www.example.com.", Type: "AAAA", DO: true, Kind: "nodata", Rcode: "NOERROR", Left: 3 * s / 2, Watch: zone},
 			{Name: "www.example.com.", Type: "MX", Kind: "failure", Rcode: "SERVFAIL", Left: s},
 			{Name: "www.example.com.", Type: "TXT", Kind: "positive", Rcode: "NOERROR", Stale: true, Age: 2 * 3600 * s, Records: []string{
-				"www.example.com.\t0\tIN\tTXT\t\"old\"",
+				`www.example.com. 0 IN TXT "v=old;  a   b"`,
 			}},
 		},
 	}

@@ -42,7 +42,7 @@ func table(rows [][]string) string {
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
 		for i, cell := range row {
-			row[i] = strings.ReplaceAll(cell, "\t", " ") // as records have
+			row[i] = strings.ReplaceAll(cell, "\t", " ") // where a cell would end
 		}
 		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
