@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"io"
 	"net/netip"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -79,7 +78,6 @@ type demoTimes struct {
 }
 
 func writeDemo(w io.Writer, r demo.Result) error {
-	rounded := func(d time.Duration) admin.Duration { return admin.Duration(d.Round(time.Millisecond)) }
 	times := demoTimes{
 		Name: r.Name, NegativeTTL: rounded(r.NegativeTTL), Published: rounded(r.Published),
 		Servers: make(map[string]admin.Duration),

@@ -75,7 +75,7 @@ notyet itself can't do its part the command is not run: 1, or 2 for wrong usage.
 func (w *wrapper) registerRun(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	each(flags, &w.watch, w.parseWatch, "watch", "`zone[,key=value]...` to watch, as for serve (repeatable)")
-	last(flags, &w.hold, config.ParseHold, "hold", "how long a first query waits for the name to appear, `up to` 10s; for each --watch without its own")
+	last(flags, &w.hold, config.ParseHold, "hold", "longest `duration` that a first query waits for the name to appear, at most 10s; for each --watch without its own")
 	each(flags, &w.upstreams, config.ParseUpstream, "upstream", "`server` to forward to, in place of those of resolv.conf (repeatable)")
 	w.admin, w.log, w.logFormat = new(""), new(slog.LevelWarn), new(config.LogText)
 }

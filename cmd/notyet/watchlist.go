@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,24 +22,24 @@ asked for and that not all of their zone's own servers have yet.`,
   notyet watch list --json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var pending []admin.Pending
-			return ask(cmd, r, func(ctx context.Context, c *admin.Client) (admin.Watches, error) {
-				answer, err := c.Watches(ctx)
-				if err != nil || r.json || !slices.ContainsFunc(answer.Watches, isAwaited) {
-					return answer, err
+			return ask(cmd, r, func(ctx context.Context, c *admin.Client) (all underWatch, err error) {
+				if all.Watches, err = c.Watches(ctx); err == nil {
+					all.PendingNames, err = c.Pending(ctx)
 				}
-				names, err := c.Pending(ctx)
-				pending = names.Pending
-				return answer, err
-			}, func(answer admin.Watches) string {
+				return all, err
+			}, func(all underWatch) string {
 				now := time.Now()
-				return watchTable(now, answer.Watches) + pendingTable(now, pending)
+				return watchTable(now, all.Watches.Watches) + pendingTable(now, all.Pending)
 			})
 		},
 	}
 }
 
-func isAwaited(w admin.Watch) bool { return w.Pending > 0 }
+// underWatch is what list prints, as one document.
+type underWatch struct {
+	admin.Watches
+	admin.PendingNames
+}
 
 func watchTable(now time.Time, watches []admin.Watch) string {
 	if len(watches) == 0 {
