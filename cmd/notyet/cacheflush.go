@@ -29,7 +29,7 @@ it. With --negative it drops only those that say no, and failures.`,
 			case zone != nil && len(args) > 0:
 				return fmt.Errorf("flush takes a NAME or --zone: leave out %q or --zone", args[0])
 			case zone == nil:
-				return oneName(config.ParseName)(cmd, args)
+				return oneName(cachedName)(cmd, args)
 			}
 			return nil
 		},
@@ -37,21 +37,21 @@ it. With --negative it drops only those that say no, and failures.`,
 			if zone != nil {
 				what.Zone = *zone
 			} else {
-				what.Name, _ = config.ParseName(args[0]) // which Args has found good
+				what.Name, _ = cachedName(args[0]) // which Args has found good
 			}
 			return ask(cmd, r, func(ctx context.Context, c *admin.Client) (admin.Flushed, error) {
 				return c.Flush(ctx, what)
 			}, func(answer admin.Flushed) string { return flushed(what, answer.Dropped) })
 		},
 	}
-	last(cmd.Flags(), &zone, flushZone, "zone", "`zone` to forget, with all below it; . is all")
+	last(cmd.Flags(), &zone, cachedName, "zone", "`zone` to forget, with all below it; . is all")
 	cmd.Flags().BoolVar(&what.Negative, "negative", false, "only the answers that say no, and failures")
 	complete(cmd, "zone", r.watched(func(admin.Watch) bool { return true }))
 	return cmd
 }
 
-// flushZone takes the root too.
-func flushZone(text string) (string, error) {
+// cachedName reads a name that answers may be cached for. That may be the root too.
+func cachedName(text string) (string, error) {
 	if text == "." {
 		return text, nil
 	}

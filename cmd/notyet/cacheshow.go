@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"notyet/admin"
-	"notyet/config"
 )
 
 func cacheShowCommand(r *remote) *cobra.Command {
@@ -21,9 +20,9 @@ func cacheShowCommand(r *remote) *cobra.Command {
 how old it is, and its records. One that is stale stands in while the upstreams do not answer.
 When there is none it exits with 1.`,
 		Example: "  notyet cache show www.example.com",
-		Args:    oneName(config.ParseName),
+		Args:    oneName(cachedName),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			name, _ := config.ParseName(args[0]) // which Args has found good
+			name, _ := cachedName(args[0]) // which Args has found good
 			nothing := false
 			err := ask(cmd, r, func(ctx context.Context, c *admin.Client) (admin.CacheEntries, error) {
 				answer, err := c.CacheEntries(ctx, name)

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
 	"strings"
 	"time"
@@ -41,14 +40,17 @@ The exit code is 0 when the name resolves wherever it was asked for, and 1 when 
 		Example: `  notyet explain www.example.com
   notyet explain _acme-challenge.example.com TXT
   notyet explain --upstream 10.0.0.2 --json www.example.com`,
-		Args: nameAndType,
+		Args: func(cmd *cobra.Command, args []string) error {
+			_, _, err := nameAndType(cmd, args)
+			return err
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			q, _ := question(args) // which Args has found good
 			client, err := e.remote.client()
 			if err != nil {
 				return err
 			}
-			q.Ask, q.Given = e.ask, e.servers
+			q := explain.Question{Ask: e.ask, Given: e.servers}
+			q.Name, q.Type, _ = nameAndType(cmd, args) // which Args has found good
 			q.Notyet = func(ctx context.Context) *explain.Notyet { return e.running(ctx, client, q) }
 			return e.run(cmd, q)
 		},
@@ -61,31 +63,6 @@ The exit code is 0 when the name resolves wherever it was asked for, and 1 when 
 	e.remote.register(flags)
 	jsonFlag(flags, &e.remote.json)
 	return cmd
-}
-
-func nameAndType(cmd *cobra.Command, args []string) error {
-	switch {
-	case len(args) == 0:
-		return fmt.Errorf("%s takes a NAME, such as www.example.com", cmd.Name())
-	case len(args) > 2:
-		return fmt.Errorf("%s takes a NAME and a TYPE: %q is one too many", cmd.Name(), args[2])
-	}
-	_, err := question(args)
-	return err
-}
-
-// question reads a name and a type, which is A when there is none.
-func question(args []string) (q explain.Question, err error) {
-	if q.Name, err = config.ParseName(args[0]); err != nil {
-		return q, nameError(args[0], err)
-	}
-	q.Type = dns.TypeA
-	if len(args) > 1 {
-		if q.Type, err = explain.ParseType(args[1]); err != nil {
-			return q, fmt.Errorf("TYPE %q: %w", args[1], err)
-		}
-	}
-	return q, nil
 }
 
 func (e *explaining) run(cmd *cobra.Command, q explain.Question) error {

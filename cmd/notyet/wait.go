@@ -85,24 +85,9 @@ func (f *waitFlags) register(flags *pflag.FlagSet) {
 }
 
 // parse checks what was written against each other: what comes of it is in f.
-func (f *waitFlags) parse(_ *cobra.Command, args []string) (err error) {
-	switch len(args) {
-	case 0:
-		return errors.New("a name is missing: write one such as www.example.com")
-	case 1:
-		args = append(args, "A")
-	case 2:
-	default:
-		return fmt.Errorf("%q is too much: wait takes one name and one type", args[2])
-	}
-	if f.qname, err = config.ParseName(args[0]); err != nil {
-		return fmt.Errorf("name %q: %w", args[0], err)
-	}
-	if f.qtype, err = explain.ParseType(args[1]); err != nil {
-		if _, reversed := explain.ParseType(args[0]); reversed == nil {
-			return fmt.Errorf("%q is a type: write the name before it", args[0])
-		}
-		return fmt.Errorf("type %q: %w", args[1], err)
+func (f *waitFlags) parse(cmd *cobra.Command, args []string) (err error) {
+	if f.qname, f.qtype, err = nameAndType(cmd, args); err != nil {
+		return err
 	}
 	switch {
 	case f.gone && len(f.expect) > 0:
