@@ -23,6 +23,8 @@ type Question struct {
 	Given []netip.AddrPort
 	// Notyet asks the running notyet, which is told to nobody else; nil, or a nil result: none is running.
 	Notyet func(ctx context.Context) *Notyet
+	// Admin is where Notyet looks for it, as people write that; empty: it is not told.
+	Admin string
 }
 
 // Explain finds out about the question, and concludes. Unless it is to ask, the resolvers hear of the name and of those
@@ -59,7 +61,7 @@ type inquiry struct {
 func (e *inquiry) run(ctx context.Context) *Facts {
 	q := e.question
 	f := &Facts{
-		Name: q.Name, Type: typeName(q.Type), Time: time.Now(), Asked: q.Ask,
+		Name: q.Name, Type: typeName(q.Type), Time: time.Now(), Asked: q.Ask, Admin: q.Admin,
 		Domain: authority.Registrable(q.Name), Suffix: authority.Suffix(q.Name),
 		Given: []Given{},
 	}

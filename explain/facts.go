@@ -20,8 +20,9 @@ type Facts struct {
 	// Steps are the name, and then where its CNAMEs lead to. There is at least one.
 	Steps     []Step  `json:"steps"`
 	Resolvers []View  `json:"resolvers"`
-	Given     []Given `json:"given"`  // servers that should have the name, and need not be those that are found
-	Notyet    *Notyet `json:"notyet"` // the one that is running; nil: none is
+	Given     []Given `json:"given"`           // servers that should have the name, and need not be those that are found
+	Admin     string  `json:"admin,omitempty"` // where a running notyet was looked for
+	Notyet    *Notyet `json:"notyet"`          // what it knows; nil: none is running there
 }
 
 // Step is one name of a chain of CNAMEs.

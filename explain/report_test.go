@@ -85,7 +85,8 @@ func TestPageOfWhatResolversAndNotyetSay(t *testing.T) {
 		{func(f *Facts) {
 			f.Resolvers[0].DomainSOA = &SOA{Owner: "shipit.dev.", MName: "ad.corp.", Serial: 42, TTL: 60, Minimum: 60}
 		}, "has another zone shipit.dev: changed at ad.corp, serial 42, negative TTL 1m = min(SOA TTL 60, MINIMUM 60)\n"},
-		{func(f *Facts) { f.Notyet = &Notyet{Fault: "send the token"} }, "notyet     running         send the token\n"},
+		{func(f *Facts) { f.Notyet = &Notyet{Fault: "send the token"} }, "notyet     unknown         send the token\n"},
+		{func(f *Facts) { f.Admin = "127.0.0.1:8053" }, "notyet     not running     nobody listens at 127.0.0.1:8053\n"},
 		{func(f *Facts) { f.Notyet = &Notyet{Watch: "dev.", Degraded: "no server"} }, "under the watch dev, which is degraded: no server\n"},
 		{func(f *Facts) {
 			f.Notyet = &Notyet{Watch: "dev.", Cached: []Cached{{Type: "A", State: NXDOMAIN, Left: number(2)}}}

@@ -23,7 +23,7 @@ type Notyet struct {
 	// Zones are those under watch, and Authorities the servers that the name's watch is configured with.
 	Zones       []string `json:"zones"`
 	Authorities []string `json:"authorities"`
-	Fault       string   `json:"fault,omitempty"` // it runs, and does not say
+	Fault       string   `json:"fault,omitempty"` // why nothing is known: something is there, and does not say
 
 	Here  bool   `json:"-"` // it runs on this machine
 	Flags string `json:"-"` // that commands need to find it, such as --admin 127.0.0.1:8054; empty: none
@@ -115,10 +115,14 @@ func (f *Facts) writeNotyet(p *page) {
 	n := f.Notyet
 	switch {
 	case n == nil:
-		p.row("notyet", "not running", none, "")
+		at := ""
+		if f.Admin != "" {
+			at = "nobody listens at " + f.Admin
+		}
+		p.row("notyet", "not running", none, at)
 		return
 	case n.Fault != "":
-		p.row("notyet", "running", none, n.Fault)
+		p.row("notyet", "unknown", none, n.Fault)
 		return
 	case n.Watch == "":
 		p.row("notyet", "running", none, "the name is under no watch")

@@ -15,6 +15,9 @@ import (
 	"notyet/explain"
 )
 
+// notyetTime is how long the running notyet may take for all that it is asked, which it has at hand.
+const notyetTime = 2 * time.Second
+
 // explaining is what the flags of explain say.
 type explaining struct {
 	remote    remote
@@ -50,6 +53,7 @@ The exit code is 0 when the name resolves wherever it was asked for, and 1 when 
 				return err
 			}
 			q := explain.Question{Ask: e.ask, Given: e.servers}
+			q.Admin, _, _ = e.remote.where()           // it is good, as there is a client
 			q.Name, q.Type, _ = nameAndType(cmd, args) // which Args has found good
 			q.Notyet = func(ctx context.Context) *explain.Notyet { return e.running(ctx, client, q) }
 			return e.run(cmd, q)
@@ -96,17 +100,24 @@ func (e *explaining) run(cmd *cobra.Command, q explain.Question) error {
 
 // running asks the running notyet what it knows; nil: none is running.
 func (e *explaining) running(ctx context.Context, client *admin.Client, q explain.Question) *explain.Notyet {
+	ctx, cancel := context.WithTimeout(ctx, notyetTime)
+	defer cancel()
+	n := &explain.Notyet{
+		Cached: []explain.Cached{}, Zones: []string{}, Authorities: []string{}, Listen: []string{}, Upstreams: []string{},
+		Here: e.remote.isHere(), Flags: e.remote.flags(),
+	}
 	got, err := client.Explain(ctx, q.Name, dns.Type(q.Type).String())
 	switch {
 	case errors.Is(err, admin.ErrNoServer):
 		return nil
+	case errors.Is(err, context.DeadlineExceeded):
+		n.Fault = q.Admin + ": no answer within " + notyetTime.String()
+		return n
 	case err != nil:
-		return &explain.Notyet{Fault: strings.ReplaceAll(e.remote.failed(err).Error(), "\n", ": ")}
+		n.Fault = strings.ReplaceAll(e.remote.failed(err).Error(), "\n", ": ")
+		return n
 	}
-	n := &explain.Notyet{
-		Known: got.Known, Pending: got.Pending != nil, Cached: []explain.Cached{}, Zones: []string{}, Authorities: []string{},
-		Listen: []string{}, Upstreams: []string{}, Here: e.remote.isHere(), Flags: e.remote.flags(),
-	}
+	n.Known, n.Pending = got.Known, got.Pending != nil
 	for _, up := range got.Upstreams {
 		n.Upstreams = append(n.Upstreams, up.Address)
 	}
