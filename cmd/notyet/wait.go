@@ -45,8 +45,8 @@ unless another one is named. It finds them by itself, starting at the system's r
 and nobody else about NAME: no cache is taught that the name does not exist. No notyet has to run.
 
 An alias is followed: its target is waited for at the name servers of its own zone. A name server that is
-silent is waited for like the others. For a name that exists already, be it by a wildcard, say with --expect
-what is waited for.
+silent or of no use is waited for like the others. For a name that exists already, be it by a wildcard,
+say with --expect what is waited for.
 
 It exits with 1 when the time is up, and tells what is missing where.`,
 		Example: `  notyet wait pr-7.preview.example.com

@@ -135,6 +135,8 @@ func (p *waitProgress) state(s wait.Server) string {
 		return "has it still"
 	case s.State == wait.Behind:
 		return "not yet"
+	case s.State == wait.Lame:
+		return "of no use"
 	case s.State == wait.Silent:
 		return "silent"
 	case s.State == wait.Absent:
@@ -144,7 +146,7 @@ func (p *waitProgress) state(s wait.Server) string {
 }
 
 // colours of the states, as in SGR.
-var colours = map[wait.State]int{wait.Ready: 32, wait.Behind: 33, wait.Silent: 31}
+var colours = map[wait.State]int{wait.Ready: 32, wait.Behind: 33, wait.Lame: 31, wait.Silent: 31}
 
 func says(s wait.Server) string {
 	if len(s.Says) == 0 {
@@ -205,20 +207,33 @@ func (p *waitProgress) draw(r *wait.Report, columns, height int) {
 	io.WriteString(p.out, b.String())
 }
 
-// line is a row as it is drawn.
+// line is a row as it is drawn. Where there is no room for all, the server's name is cut before its state is.
 func (p *waitProgress) line(l row, wide []int, columns int) string {
-	text := l.server
-	if l.state != "" {
-		text = fmt.Sprintf("%-*s  %-*s  %s", wide[0], l.server, wide[1], l.state, l.rest)
+	room := columns - 1
+	if l.state == "" {
+		return cut(l.server, room)
 	}
-	if len(text) >= columns {
-		text = text[:max(columns-2, 0)] + "…"
+	server := min(wide[0], max(room-wide[1]-2, 1))
+	if room -= server + 2; room < 1 {
+		return cut(l.server, columns-1)
 	}
-	start := wide[0] + 2
-	if end := start + len(l.state); p.colour && l.colour != 0 && end < len(text) {
-		text = text[:start] + "\x1b[" + strconv.Itoa(l.colour) + "m" + text[start:end] + "\x1b[m" + text[end:]
+	state := cut(l.state, room)
+	if p.colour && l.colour != 0 {
+		state = "\x1b[" + strconv.Itoa(l.colour) + "m" + state + "\x1b[m"
+	}
+	text := fmt.Sprintf("%-*s  %s", server, cut(l.server, server), state)
+	if room -= wide[1] + 2; room > 0 && l.rest != "" {
+		text += strings.Repeat(" ", wide[1]+2-len(l.state)) + cut(l.rest, room)
 	}
 	return text
+}
+
+// cut shortens a text to so many columns.
+func cut(text string, columns int) string {
+	if len(text) <= columns {
+		return text
+	}
+	return text[:max(columns-1, 0)] + "…"
 }
 
 // seconds writes 0.3s or 12.4s.

@@ -20,6 +20,7 @@ var (
 	lacking = wait.Server{Name: "ns2.shipit.dev", State: wait.Behind, Says: []string{"NXDOMAIN"}}
 	ready   = wait.Server{Name: "ns2.shipit.dev", State: wait.Ready, Says: []string{"192.0.2.7"}, After: wait.Took(3400 * time.Millisecond)}
 	silent  = wait.Server{Name: "ns3.shipit.dev", State: wait.Silent, Says: []string{"timeout"}}
+	lame    = wait.Server{Name: "ns3.shipit.dev", State: wait.Lame, Says: []string{"answers without authority"}}
 	absent  = wait.Server{Name: "ns4.shipit.dev", State: wait.Absent, Says: []string{"no address"}}
 )
 
@@ -91,9 +92,24 @@ func TestScreenThatIsTooSmallStillFits(t *testing.T) {
 	var out strings.Builder
 	p := waitProgress{out: &out, colour: true}
 	p.draw(reportOf(lacking, silent, absent), 20, 4)
-	want := "new.shipit.dev A  …\x1b[K\n  ns1.shipit.dev  …\x1b[K\nand 3 more lines\x1b[K\n\x1b[J"
+	want := "new.shipit.dev A  …\x1b[K\n  ns1.ship…  \x1b[32mhas it\x1b[m\x1b[K\nand 3 more lines\x1b[K\n\x1b[J"
 	if got := out.String(); got != want {
 		t.Errorf("got\n%q\nwant\n%q", got, want)
+	}
+	for columns, want := range map[int]string{
+		1:  "…|…|…|…|…|",
+		8:  "new.sh…|…  has…|…  not…|…  sil…|…  pas…|",
+		16: "new.shipit.dev…| …  has it| …  not yet| …  silent| …  passed over|",
+		35: "new.shipit.dev A  0.0s|  ns1.shipit.dev  has it       19…|  ns2.shipit.dev  not yet      NX…|" +
+			"  ns3.shipit.dev  silent       ti…|  ns4.shipit.dev  passed over  no…|",
+	} {
+		out.Reset()
+		p := waitProgress{out: &out}
+		p.draw(reportOf(lacking, silent, absent), columns, 24)
+		got := strings.TrimSuffix(strings.ReplaceAll(out.String(), "\x1b[K\n", "|"), "\x1b[J")
+		if got != want {
+			t.Errorf("%d columns: got\n%s\nwant\n%s", columns, got, want)
+		}
 	}
 }
 
@@ -101,8 +117,8 @@ func TestStatesHaveColoursOnAScreen(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
 	p := waitProgress{out: &out, colour: true}
-	p.draw(reportOf(lacking, silent), 80, 24)
-	for _, want := range []string{"\x1b[32mhas it\x1b[m ", "\x1b[33mnot yet\x1b[m ", "\x1b[31msilent\x1b[m "} {
+	p.draw(reportOf(lacking, silent, lame), 80, 24)
+	for _, want := range []string{"\x1b[32mhas it\x1b[m ", "\x1b[33mnot yet\x1b[m ", "\x1b[31msilent\x1b[m ", "\x1b[31mof no use\x1b[m "} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("got %q, want %q in it", out.String(), want)
 		}

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/miekg/dns"
 
 	"notyet/authority"
+	"notyet/upstream"
 	"notyet/wire"
 )
 
@@ -81,7 +83,10 @@ func (w *waiter) server(r authority.Reply) Server {
 	s := Server{Name: r.Name, Address: r.Addr, State: Behind, After: w.since(r.At), Target: r.Target}
 	switch {
 	case r.Fault != nil:
-		s.State, s.Says = Silent, []string{r.Fault.Error()}
+		s.State, s.Says = Lame, []string{r.Fault.Error()}
+		if errors.Is(r.Fault, upstream.ErrTimeout) || errors.As(r.Fault, new(syscall.Errno)) { // nobody listens, or none gets there
+			s.State = Silent
+		}
 		if r.At.IsZero() {
 			s.After = w.since(time.Now()) // it does not count, and was not asked this time
 		}

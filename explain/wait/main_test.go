@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"notyet/authority"
+	"notyet/upstream"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -41,7 +42,7 @@ type server struct {
 	counted bool     // it was there when the zone was found
 }
 
-var errTimeout = errors.New("timeout")
+var errTimeout = upstream.ErrTimeout
 
 // inWorld runs a test among the servers of shipit.dev and other.dev: ns1 and ns2 each.
 func inWorld(t *testing.T, test func(w *world)) {

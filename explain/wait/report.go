@@ -49,7 +49,8 @@ type State string
 const (
 	Ready   State = "ready"   // it says what is waited for
 	Behind  State = "behind"  // it says something else
-	Silent  State = "silent"  // it says nothing that it stands for
+	Lame    State = "lame"    // it answers, and says nothing of use: it refuses, or has no authority
+	Silent  State = "silent"  // it gives no reply
 	Unheard State = "unheard" // it has not been heard yet
 	Absent  State = "absent"  // it has no address, so that nobody can ask it: it isn't waited for
 )
@@ -85,7 +86,7 @@ func (r *Report) Missing() (lines []string) {
 		}
 		for _, s := range n.Servers {
 			switch s.State {
-			case Behind, Silent:
+			case Behind, Lame, Silent:
 				lines = append(lines, about+s.Name+": "+strings.Join(s.Says, ", "))
 			case Unheard:
 				lines = append(lines, about+s.Name+": not heard yet")

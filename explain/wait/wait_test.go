@@ -3,7 +3,10 @@ package wait
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -94,6 +97,22 @@ func TestSilentServersAreNamedWhenTheTimeIsUp(t *testing.T) {
 		w.zones["shipit.dev."][1].counted = false
 		r, err := w.waits("new.shipit.dev. A", 10*time.Second, nil)
 		w.wantMissing(r, err, "ns1.shipit.dev: timeout", "ns2.shipit.dev: REFUSED")
+	})
+}
+
+func TestServerThatRefusesIsNotSilent(t *testing.T) {
+	inWorld(t, func(w *world) {
+		for fault, want := range map[error]string{
+			errTimeout: "silent timeout", fmt.Errorf("read: %w", syscall.ECONNREFUSED): "silent read: " + syscall.ECONNREFUSED.Error(),
+			errors.New("REFUSED"): "lame REFUSED", authority.ErrNoAuthority: "lame answers without authority",
+		} {
+			w.zones["shipit.dev."][1].fault = fault
+			r, _ := w.waits("new.shipit.dev. A", 5*time.Second, nil)
+			if got := reportText(r); !strings.Contains(got, "ns2.shipit.dev "+want+" ") {
+				t.Errorf("%v: got %s, want %s", fault, got, want)
+			}
+			w.wantMissing(r, ErrMissing, "ns1.shipit.dev: NXDOMAIN", "ns2.shipit.dev: "+fault.Error())
+		}
 	})
 }
 
