@@ -67,8 +67,8 @@ func TestDemoEndsWithASignal(t *testing.T) {
 		t.Fatal(err)
 	}
 	cmd.Wait()
-	if code := cmd.ProcessState.ExitCode(); code != 1 || stderr.String() != "notyet: interrupted\n" {
-		t.Errorf("got exit code %d and %q, want 1 and that it was interrupted", code, stderr.String())
+	if code := cmd.ProcessState.ExitCode(); code != 130 || stderr.String() != "notyet: interrupted\n" {
+		t.Errorf("got exit code %d and %q, want 130 and that it was interrupted", code, stderr.String())
 	}
 	if took := time.Since(began); took > 2*time.Second {
 		t.Errorf("it went on for %v", took)

@@ -254,7 +254,7 @@ func TestInterruptedWaitTellsHowFarItCame(t *testing.T) {
 	w.wantLine(t, "ns1."+plainZone, "not yet")
 	began := time.Now()
 	w.Signal(syscall.SIGINT)
-	w.wantExit(t, 1, qname+" A: interrupted after", "ns1."+plainZone+": NXDOMAIN")
+	w.wantExit(t, 130, qname+" A: interrupted after", "ns1."+plainZone+": NXDOMAIN")
 	if took := time.Since(began); took > time.Second {
 		t.Errorf("got an end %v after SIGINT, want it at once", took)
 	}

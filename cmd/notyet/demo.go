@@ -38,7 +38,7 @@ process and listen on free ports of 127.0.0.1. The times are measured.`,
 				err = writeDemo(out, r)
 			}
 			if err != nil {
-				return failure{err}
+				return orStopped(cmd, failure{err})
 			}
 			return nil
 		},

@@ -39,7 +39,8 @@ Explaining spoils no cache: unless --ask is given the resolvers are asked about 
 without recursion only, as are they about the names between it and its registered domain.
 A resolver that does not answer such a question from its cache is "unknown".
 
-The exit code is 0 when the name resolves wherever it was asked for, and 1 when it does not.`,
+The exit code is 0 when the name resolves wherever it was asked for, and 1 when it does not.
+A signal ends it with 128 and its number: 130 for Ctrl-C.`,
 		Example: `  notyet explain www.example.com
   notyet explain _acme-challenge.example.com TXT
   notyet explain --upstream 10.0.0.2 --json www.example.com`,
@@ -56,7 +57,7 @@ The exit code is 0 when the name resolves wherever it was asked for, and 1 when 
 			q.Admin, _, _ = e.remote.where()           // it is good, as there is a client
 			q.Name, q.Type, _ = nameAndType(cmd, args) // which Args has found good
 			q.Notyet = func(ctx context.Context) *explain.Notyet { return e.running(ctx, client, q) }
-			return e.run(cmd, q)
+			return orStopped(cmd, e.run(cmd, q))
 		},
 	}
 	cmd.ValidArgsFunction = offerTypes

@@ -24,7 +24,7 @@ const (
 	notFound      = 127
 )
 
-// ended is the exit code of a command that was run. All that there is to say about it has been said.
+// ended is the exit code of a command that was run, or of ours that a signal ended. All that there is to say about it has been said.
 type ended int
 
 func (e ended) Error() string { return fmt.Sprintf("exit code %d", int(e)) }

@@ -48,14 +48,15 @@ An alias is followed: its target is waited for at the name servers of its own zo
 silent or of no use is waited for like the others. For a name that exists already, be it by a wildcard,
 say with --expect what is waited for.
 
-It exits with 1 when the time is up, and tells what is missing where.`,
+It exits with 1 when the time is up, and tells what is missing where. A signal ends it with 128 and its number:
+130 for Ctrl-C.`,
 		Example: `  notyet wait pr-7.preview.example.com
   notyet wait _acme-challenge.example.com TXT --expect 3ZCBzXo1 --timeout 10m
   notyet wait www.example.com --expect 192.0.2.7 --expect 192.0.2.8
   notyet wait old.example.com --gone
   notyet wait pr-7.preview.example.com --server 192.0.2.53 --any`,
 		Args: f.parse,
-		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return orStopped(cmd, f.run(cmd)) },
 	}
 	f.register(cmd.Flags())
 	cmd.ValidArgsFunction = offerTypes
