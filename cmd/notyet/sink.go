@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"sync/atomic"
+	"syscall"
 )
 
 // sink is standard output, of which it is known whether something got lost: not every command looks. It is as safe for
@@ -14,6 +16,9 @@ type sink struct {
 
 func (s *sink) Write(b []byte) (int, error) {
 	n, err := s.to.Write(b)
+	if errors.Is(err, syscall.EPIPE) { // whoever read it has gone, which ends most commands with SIGPIPE
+		return len(b), nil
+	}
 	if err != nil {
 		s.lost.CompareAndSwap(nil, &err)
 	}
