@@ -15,7 +15,6 @@ import (
 	"notyet/config"
 	"notyet/socket"
 	"notyet/upstream"
-	"notyet/wire"
 )
 
 // Config says where a World begins.
@@ -120,13 +119,6 @@ func (w *World) another(text string) (resolver, error) {
 	defer w.mu.Unlock()
 	w.behind = append(w.behind, r)
 	return r, nil
-}
-
-// Ask asks one name server one question, without RD. The reply has the question's id and may be anything: aa and rcode are
-// the caller's to check. An error is upstream.ErrTimeout, ctx's, or says why the server cannot be reached.
-func (w *World) Ask(ctx context.Context, server netip.AddrPort, qname string, qtype uint16) (*dns.Msg, error) {
-	q := new(dns.Msg).SetQuestion(qname, qtype)
-	return w.servers.Exchange(ctx, server, q.SetEdns0(wire.UDPSize, false))
 }
 
 // Request is a question to the servers of a name's zone, all of which the resolvers are spared: the name, and the names

@@ -139,8 +139,10 @@ func TestQuestionsToNameServersAreNotRecursive(t *testing.T) {
 		q.Answer("60 A 192.0.2.7")
 	})
 	w := open(t, s)
-	if _, err := w.Ask(t.Context(), s.Addr, "www.shipit.dev.", dns.TypeA); err != nil || <-rd {
-		t.Errorf("got %v with RD, want an answer without", err)
+	// Nothing but the given server is asked: no way leads to the name.
+	f := open(t).Explain(t.Context(), Question{Name: "www.shipit.dev.", Type: dns.TypeA, Given: []netip.AddrPort{s.Addr}})
+	if g := f.Given[0]; g.Says != Lame || <-rd || s.Queries() != 1 {
+		t.Errorf("got %+v after %d questions, or RD in it, want one without", g, s.Queries())
 	}
 	for _, want := range []bool{false, true} {
 		if _, err := w.Resolvers[0].Ask(t.Context(), "www.shipit.dev.", dns.TypeA, want); err != nil || <-rd != want {
@@ -163,8 +165,9 @@ func TestClosedWorldAsksNobody(t *testing.T) {
 		t.Error("got an answer")
 	}
 	before := silent.Queries()
-	if _, err := w.Ask(t.Context(), silent.Addr, "www.shipit.dev.", dns.TypeA); !errors.Is(err, upstream.ErrStopped) {
-		t.Errorf("got %v, want %v", err, upstream.ErrStopped)
+	f := w.Explain(t.Context(), Question{Name: "www.shipit.dev.", Type: dns.TypeA, Given: []netip.AddrPort{silent.Addr}})
+	if g := f.Given[0]; g.Why != upstream.ErrStopped.Error() {
+		t.Errorf("got %+v, want it %v", g, upstream.ErrStopped)
 	}
 	if _, err := w.Finder.Ask(t.Context(), w.Request("www.other.dev.", dns.TypeA)); err == nil || silent.Queries() != before {
 		t.Errorf("got %v, and %d questions more, want none", err, silent.Queries()-before)

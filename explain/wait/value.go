@@ -11,12 +11,8 @@ import (
 
 // Value is what the data of a record is compared with.
 type Value struct {
-	text string
-	is   func(dns.RR) bool
+	is func(dns.RR) bool
 }
-
-// String is the value as it was written.
-func (e Value) String() string { return e.text }
 
 // ParseValue reads the data of a record of the type as a zone file has it. The final dot of names may be left out, and so may
 // the quotes of a TXT record's text, which then is taken as it stands. The error says what to write instead.
@@ -30,7 +26,7 @@ func ParseValue(s string, qtype uint16) (Value, error) {
 	case dns.TypeTXT, dns.TypeSPF:
 		if !strings.HasPrefix(s, `"`) {
 			escaped := escape(s)
-			return Value{s, func(rr dns.RR) bool { return text(rr) == escaped }}, nil
+			return Value{func(rr dns.RR) bool { return text(rr) == escaped }}, nil
 		}
 	}
 	remedy := fmt.Errorf("write the data of a record of type %s as a zone file has it", dns.Type(qtype))
@@ -49,9 +45,9 @@ func ParseValue(s string, qtype uint16) (Value, error) {
 	}
 	if _, isText := texts(want); isText {
 		joined := text(want)
-		return Value{s, func(rr dns.RR) bool { return text(rr) == joined }}, nil
+		return Value{func(rr dns.RR) bool { return text(rr) == joined }}, nil
 	}
-	return Value{s, func(rr dns.RR) bool {
+	return Value{func(rr dns.RR) bool {
 		want := dns.Copy(want)
 		want.Header().Name = rr.Header().Name
 		return dns.IsDuplicate(want, rr)
@@ -66,7 +62,7 @@ func address(s string, qtype uint16) (Value, error) {
 	case qtype == dns.TypeAAAA && (err != nil || !want.Is6() || want.Zone() != ""):
 		return Value{}, errors.New("write an IPv6 address, such as 2001:db8::1")
 	}
-	return Value{s, func(rr dns.RR) bool {
+	return Value{func(rr dns.RR) bool {
 		switch rr := rr.(type) {
 		case *dns.A:
 			got, ok := netip.AddrFromSlice(rr.A)
