@@ -125,15 +125,3 @@ func TestDenialOfAZoneThatNobodyFound(t *testing.T) {
 		t.Errorf("got %+v, %q, want it to say nothing of when that was heard", got, s)
 	}
 }
-
-func TestSpansHaveTwoUnits(t *testing.T) {
-	t.Parallel()
-	for seconds, want := range map[uint32]string{
-		0: "0s", 1: "1s", 59: "59s", 60: "1m", 61: "1m 1s", 1451: "24m 11s", 1800: "30m", 3600: "1h", 3601: "1h", 3660: "1h 1m",
-		86400: "1d", 90000: "1d 1h", 86401: "1d", 1<<32 - 1: "49710d 6h",
-	} {
-		if got := span(seconds); got != want {
-			t.Errorf("%d s: got %q, want %q", seconds, got, want)
-		}
-	}
-}

@@ -20,25 +20,6 @@ func address(at string) string {
 	return strings.Trim(at, "[]")
 }
 
-// span is a time in its two largest units: 24m 11s.
-func span(seconds uint32) string {
-	units := []struct {
-		name string
-		long uint32
-	}{{"d", 86400}, {"h", 3600}, {"m", 60}, {"s", 1}}
-	for i, u := range units {
-		if seconds < u.long && u.long > 1 {
-			continue
-		}
-		s := fmt.Sprintf("%d%s", seconds/u.long, u.name)
-		if rest := seconds % u.long; rest > 0 && rest/units[i+1].long > 0 {
-			s += fmt.Sprintf(" %d%s", rest/units[i+1].long, units[i+1].name)
-		}
-		return s
-	}
-	return "0s"
-}
-
 // list writes words one after the other: a, b and c.
 func list(all []string) string {
 	if len(all) < 2 {

@@ -13,6 +13,7 @@ import (
 
 	"notyet/admin"
 	"notyet/config"
+	"notyet/explain"
 	"notyet/resolver"
 	"notyet/watch"
 	"notyet/wire"
@@ -167,19 +168,16 @@ func parseName(s string) ([]byte, error) {
 	return name, nil
 }
 
-// parseType reads a type as a zone file has it, TYPE65 included, in any case; without one it is A.
+// parseType reads the type of a record; without one it is A.
 func parseType(s string) (uint16, error) {
 	if s == "" {
 		return dns.TypeA, nil
 	}
-	if t, ok := dns.StringToType[strings.ToUpper(s)]; ok {
-		return t, nil
+	t, err := explain.ParseType(s)
+	if err != nil {
+		return 0, admin.Refusal{Status: http.StatusBadRequest, Detail: fmt.Sprintf("type %q: %v", s, err)}
 	}
-	var t uint16
-	if n, err := fmt.Sscanf(strings.ToUpper(s)+" ", "TYPE%d ", &t); n == 1 && err == nil {
-		return t, nil
-	}
-	return 0, admin.Refusal{Status: http.StatusBadRequest, Detail: fmt.Sprintf("type %q: write a type such as A, AAAA, TXT or TYPE65", s)}
+	return t, nil
 }
 
 var verifyWords = map[watch.Verify]config.Verify{

@@ -250,6 +250,7 @@ func TestPendingNameIsShownAndExplained(t *testing.T) {
 	}
 	p.wantRefused(t, "GET", "/api/v1/explain?name=a.example&type=TYPO", "", 400, `type "TYPO": write a type such as A`)
 	p.wantRefused(t, "GET", "/api/v1/explain?name=a.example&type=TYPE65536", "", 400, "write a type")
+	p.wantRefused(t, "GET", "/api/v1/explain?name=a.example&type=ANY", "", 400, `type "ANY": write the type of one record`)
 }
 
 func TestEventsTellOfLeasesAndNames(t *testing.T) {

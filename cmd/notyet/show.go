@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"notyet/explain"
 )
 
 func jsonFlag(flags *pflag.FlagSet, to *bool) {
@@ -54,35 +56,8 @@ func table(rows [][]string) string {
 	return lines.String()
 }
 
-// readable writes the two greatest units of a duration, as in 14m 3s; one that is over is 0s.
-func readable(d time.Duration) string {
-	const day = 24 * time.Hour
-	switch {
-	case d <= 0:
-		return "0s"
-	case d < 10*time.Second:
-		return d.Round(100 * time.Millisecond).String()
-	}
-	d = d.Round(time.Second)
-	for _, unit := range []struct {
-		length, below time.Duration
-		name, next    string
-	}{
-		{day, time.Hour, "d", "h"},
-		{time.Hour, time.Minute, "h", "m"},
-		{time.Minute, time.Second, "m", "s"},
-	} {
-		if d < unit.length {
-			continue
-		}
-		text := strconv.FormatInt(int64(d/unit.length), 10) + unit.name
-		if rest := d % unit.length / unit.below; rest > 0 {
-			text += " " + strconv.FormatInt(int64(rest), 10) + unit.next
-		}
-		return text
-	}
-	return d.String()
-}
+// readable is a duration as people read it.
+func readable(d time.Duration) string { return explain.Span(d) }
 
 // readableSize writes bytes in the greatest unit that leaves at least one.
 func readableSize(bytes int64) string {

@@ -1,34 +1,6 @@
 package main
 
-import (
-	"testing"
-	"time"
-)
-
-func TestDurationsAreReadable(t *testing.T) {
-	t.Parallel()
-	for _, tt := range []struct {
-		d    time.Duration
-		want string
-	}{
-		{-time.Minute, "0s"},
-		{0, "0s"},
-		{450 * time.Millisecond, "500ms"},
-		{1500 * time.Millisecond, "1.5s"},
-		{9990 * time.Millisecond, "10s"},
-		{59600 * time.Millisecond, "1m"},
-		{14*time.Minute + 3*time.Second, "14m 3s"},
-		{15 * time.Minute, "15m"},
-		{time.Hour + 5*time.Minute + 59*time.Second, "1h 5m"},
-		{time.Hour + 59*time.Second, "1h"},
-		{24 * time.Hour, "1d"},
-		{51*time.Hour + 59*time.Minute, "2d 3h"},
-	} {
-		if got := readable(tt.d); got != tt.want {
-			t.Errorf("%s: got %s, want %s", tt.d, got, tt.want)
-		}
-	}
-}
+import "testing"
 
 func TestSizesAreReadable(t *testing.T) {
 	t.Parallel()
