@@ -67,6 +67,9 @@ func TestClientAsksWhatTheAPITakes(t *testing.T) {
 		var got string
 		c := served(t, "", func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
+			if kind := r.Header.Get("Content-Type"); (kind == "application/json") != (len(body) > 0) || len(body) == 0 && kind != "" {
+				t.Errorf("%s: got Content-Type %q", tt.want, kind)
+			}
 			got = r.Method + " " + r.RequestURI + " " + string(body)
 			answer(http.StatusOK, "application/json", tt.answer)(w, r)
 		})

@@ -21,7 +21,7 @@ func privateZone(f *Facts) *Verdict {
 				at, words(soa.Owner), soa.inWords(), f.inPrivate(v)),
 				fmt.Sprintf("publish %s in that zone, or ask a resolver that does not have it", f.question()))
 		}
-		if !v.positive() || public {
+		if !v.positive() {
 			continue
 		}
 		switch {

@@ -11,8 +11,8 @@ import (
 // ParseType reads a record type as a zone file spells it, or TYPE and its number (RFC 3597). The error says what to write.
 func ParseType(s string) (uint16, error) {
 	upper := strings.ToUpper(s)
-	qtype, known := dns.StringToType[upper]
-	if digits, found := strings.CutPrefix(upper, "TYPE"); found && !known {
+	qtype, known := dns.StringToType[upper] // none of which begins with TYPE
+	if digits, found := strings.CutPrefix(upper, "TYPE"); found {
 		n, err := strconv.ParseUint(digits, 10, 16)
 		qtype, known = uint16(n), err == nil
 	}

@@ -55,6 +55,10 @@ func TestPageHasColoursWhenTheyAreWanted(t *testing.T) {
 		{nil, "\n\x1b[32mwww.shipit.dev A resolves"},
 		{func(f *Facts) { f.say(NXDOMAIN, NXDOMAIN) }, "\n\x1b[31mwww.shipit.dev A is not there yet"},
 		{func(f *Facts) { f.say(Positive, NXDOMAIN) }, "  \x1b[31mNXDOMAIN\x1b[0m\n"},
+		{func(f *Facts) { f.keeps(NXDOMAIN, 60) }, "  10.0.0.2        \x1b[31mwill keep saying NXDOMAIN"},
+		{func(f *Facts) { f.Resolvers[0].Cached = Cached{State: Positive, Left: number(9)} },
+			"  10.0.0.2        \x1b[32mhas the answer for another 9s\x1b[0m\n"},
+		{nil, "  10.0.0.2        unknown: it says REFUSED"},
 	} {
 		got := printed(t, facts(t, test.change), true)
 		if !strings.Contains(got, test.want) {

@@ -218,6 +218,10 @@ func TestVerdicts(t *testing.T) {
 		{"private zone that has it, as has the public one", func(f *Facts) {
 			f.Resolvers[0].DomainSOA, f.Resolvers[0].Cached = other, Cached{State: Positive, Left: number(5)}
 		}, Fine, "", ""},
+		{"private zone at the second resolver", func(f *Facts) {
+			f.Resolvers[0].Cached = Cached{State: Positive, Left: number(5)}
+			f.Resolvers = append(f.Resolvers, View{Address: "10.0.0.3:53", DomainSOA: other, Cached: unknown("it says REFUSED")})
+		}, PrivateZone, "10.0.0.3 has a zone shipit.dev of its own", ""},
 		{"private child zone", func(f *Facts) {
 			f.say(NXDOMAIN, NXDOMAIN)
 			f.Steps[0].Name = "db.corp.shipit.dev."
@@ -228,6 +232,10 @@ func TestVerdicts(t *testing.T) {
 			f.Resolvers[0].Cached = Cached{State: Positive, Own: true, Left: number(5)}
 		}, PrivateZone,
 			"has www.shipit.dev A of its own, and the public name servers do not", "resolve only through 10.0.0.2"},
+		{"private name at the second resolver", func(f *Facts) {
+			f.say(NXDOMAIN, NXDOMAIN)
+			f.Resolvers = append(f.Resolvers, View{Address: "10.0.0.3:53", Cached: Cached{State: Positive, Own: true, Left: number(5)}})
+		}, PrivateZone, "10.0.0.3 has www.shipit.dev A of its own", "resolve only through 10.0.0.3"},
 		{"private zone that nobody delegates", func(f *Facts) {
 			f.Steps[0].Servers, f.Steps[0].Zones = nil, []Zone{{Apex: "dev.", Fault: "no NS"}}
 			f.answers(Answer{Says: Positive})
@@ -262,6 +270,10 @@ func TestVerdicts(t *testing.T) {
 			f.answers(Answer{Says: Failure, Rcode: "SERVFAIL", EDE: []EDE{{Code: 22, Name: "No Reachable Authority"}}})
 		}, ServerFailure,
 			"10.0.0.2 says SERVFAIL (No Reachable Authority), although the name servers have www.shipit.dev A", ""},
+		{"second resolver fails", func(f *Facts) {
+			f.answers(Answer{Says: Positive})
+			f.Resolvers = append(f.Resolvers, View{Address: "10.0.0.3:53", Answer: &Answer{Says: Failure, Rcode: "SERVFAIL"}})
+		}, ServerFailure, "10.0.0.3 says SERVFAIL, although the name servers have www.shipit.dev A", "whether 10.0.0.3 reaches"},
 		{"resolver is silent", func(f *Facts) { f.answers(Answer{Says: Failure, Why: "it does not answer"}) }, ServerFailure, "says nothing: it does not answer", ""},
 		{"nobody is found", func(f *Facts) { f.Steps[0].Servers, f.Steps[0].Zones = nil, []Zone{{Apex: "dev.", Fault: "no NS"}} }, Undecided,
 			"the name servers of www.shipit.dev cannot be found: no NS", "--upstream"},

@@ -209,7 +209,7 @@ func TestTypesAreThoseOfRecords(t *testing.T) {
 			t.Errorf("%s: got %d, %v, want %d", text, got, err, want)
 		}
 	}
-	for _, text := range []string{"", "ADDRESS", "TYPE", "TYPE65536", "TYPE-1", "ANY", "AXFR", "OPT", "TSIG", "TYPE0", "TYPE255", "None"} {
+	for _, text := range []string{"", "ADDRESS", "TYPE", "TYPE65536", "TYPE-1", "65", "ANY", "AXFR", "OPT", "TSIG", "TYPE0", "TYPE255", "None"} {
 		if got, err := ParseType(text); err == nil {
 			t.Errorf("%s: got %d, want a remedy", text, got)
 		}

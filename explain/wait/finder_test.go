@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
-
-	"notyet/authority"
 )
 
 // TestServersThatAnswerLaterAreHeardInTheSameRound has two servers that have the record, of which one takes its time. That no
@@ -24,7 +22,8 @@ func TestServersThatAnswerLaterAreHeardInTheSameRound(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := &world{t: t}
 			s := &server{zone: []string{"shipit.dev. SOA ns1.shipit.dev. hostmaster.shipit.dev. 1 3600 600 86400 60", "new.shipit.dev. A 192.0.2.7"}}
-			finder := authority.New(authority.Config{Exchange: func(ctx context.Context, at netip.AddrPort, q *dns.Msg) (*dns.Msg, error) {
+			both := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:53"), slow}
+			change, stop := atServers(both, func(ctx context.Context, at netip.AddrPort, q *dns.Msg) (*dns.Msg, error) {
 				delay := 0 * ms
 				if at == slow && q.Question[0].Qtype == dns.TypeA {
 					delay = 100 * ms
@@ -32,26 +31,40 @@ func TestServersThatAnswerLaterAreHeardInTheSameRound(t *testing.T) {
 					delay = 50 * ms
 				}
 				return s.reply(t, "shipit.dev.", q.Question[0].Name, q.Question[0].Qtype), sleep(ctx, delay)
-			}})
-			ctx, stop := context.WithCancel(context.Background())
-			ended := make(chan struct{})
-			go func() {
-				finder.Run(ctx)
-				close(ended)
-			}()
+			})
+			defer stop()
 			r, err := w.waits("new.shipit.dev. A", time.Minute, func(c *Config) {
+				change(c)
 				c.Any = tt.any
-				c.Servers = []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:53"), slow}
-				c.Ask = finder.Ask
-				c.Request = func(qname string, qtype uint16) authority.Request {
-					return authority.Request{Name: qname, Type: qtype, Watch: "shipit.dev."}
-				}
 			})
 			if err != nil || time.Duration(r.Took) != tt.want {
 				t.Errorf("any %v: got %v after %v, want it done after %v\n%s", tt.any, err, time.Duration(r.Took), tt.want, reportText(r))
 			}
-			stop()
-			<-ended
 		})
 	}
+}
+
+// TestAnyServerMayBeTheSlowOne has a server that denies at once, and one that has the record and takes longer than a denial waits for
+// others.
+func TestAnyServerMayBeTheSlowOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &world{t: t}
+		fast, slow := netip.MustParseAddrPort("192.0.2.1:53"), netip.MustParseAddrPort("192.0.2.2:53")
+		const soa = "shipit.dev. SOA ns1.shipit.dev. hostmaster.shipit.dev. 1 3600 600 86400 60"
+		servers := map[netip.AddrPort]*server{fast: {zone: []string{soa}}, slow: {zone: []string{soa, "new.shipit.dev. A 192.0.2.7"}}}
+		change, stop := atServers([]netip.AddrPort{fast, slow}, func(ctx context.Context, at netip.AddrPort, q *dns.Msg) (*dns.Msg, error) {
+			delay := 0 * ms
+			if at == slow && q.Question[0].Qtype == dns.TypeA {
+				delay = 600 * ms
+			}
+			return servers[at].reply(t, "shipit.dev.", q.Question[0].Name, q.Question[0].Qtype), sleep(ctx, delay)
+		})
+		defer stop()
+		r, err := w.waits("new.shipit.dev. A 192.0.2.7", time.Minute, func(c *Config) {
+			change(c)
+			c.Any = true
+		})
+		w.wantDone(r, err, 600*ms, "192.0.2.1:53 behind NXDOMAIN 0s, 192.0.2.2:53 ready 192.0.2.7 600ms")
+	})
 }

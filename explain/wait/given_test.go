@@ -12,7 +12,6 @@ import (
 
 	"github.com/miekg/dns"
 
-	"notyet/authority"
 	"notyet/upstream"
 )
 
@@ -33,7 +32,7 @@ func TestGivenServersThatAreResolversEndTheWait(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w := &world{t: t}
-			finder := authority.New(authority.Config{Exchange: func(ctx context.Context, at netip.AddrPort, q *dns.Msg) (*dns.Msg, error) {
+			change, stop := atServers(tt.servers, func(_ context.Context, at netip.AddrPort, q *dns.Msg) (*dns.Msg, error) {
 				m := new(dns.Msg).SetReply(q)
 				m.RecursionAvailable = true
 				if at == second && tt.rcode < 0 {
@@ -43,18 +42,10 @@ func TestGivenServersThatAreResolversEndTheWait(t *testing.T) {
 					m.Rcode = tt.rcode
 				}
 				return m, nil
-			}})
-			ctx, stop := context.WithCancel(context.Background())
-			ended := make(chan struct{})
-			go func() {
-				finder.Run(ctx)
-				close(ended)
-			}()
+			})
+			defer stop()
 			r, err := w.waits("new.shipit.dev. A", 10*time.Second, func(c *Config) {
-				c.Servers, c.Ask = tt.servers, finder.Ask
-				c.Request = func(qname string, qtype uint16) authority.Request {
-					return authority.Request{Name: qname, Type: qtype, Watch: "shipit.dev."}
-				}
+				change(c)
 				c.Why = func(err error) string { return "in words: " + err.Error() }
 			})
 			var strangers NotServers
@@ -64,8 +55,6 @@ func TestGivenServersThatAreResolversEndTheWait(t *testing.T) {
 			if len(r.Names) != 1 || !strings.HasPrefix(r.Names[0].Fault, "in words: ") {
 				t.Errorf("%s: got the fault of %+v in other words", tt.name, r.Names)
 			}
-			stop()
-			<-ended
 		})
 	}
 }

@@ -3,6 +3,7 @@ package wait
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -242,5 +243,26 @@ func (w *world) wantMissing(r *Report, err error, missing ...string) {
 	}
 	if got := r.Missing(); !slices.Equal(got, missing) {
 		w.t.Errorf("missing\n got %q\nwant %q", got, missing)
+	}
+}
+
+// atServers has a wait ask servers that are given, by a Finder whose exchanges are a function, until it is stopped.
+func atServers(servers []netip.AddrPort, exchange func(context.Context, netip.AddrPort, *dns.Msg) (*dns.Msg, error)) (change func(*Config), stop func()) {
+	finder := authority.New(authority.Config{Exchange: exchange})
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		finder.Run(ctx)
+		close(ended)
+	}()
+	change = func(c *Config) {
+		c.Servers, c.Ask = servers, finder.Ask
+		c.Request = func(qname string, qtype uint16) authority.Request {
+			return authority.Request{Name: qname, Type: qtype, Watch: "shipit.dev."}
+		}
+	}
+	return change, func() {
+		cancel()
+		<-ended
 	}
 }

@@ -35,6 +35,7 @@ func TestValuesAreComparedAsPeopleWriteThem(t *testing.T) {
 		{"192.0.2.7", "a. 60 IN A 192.0.2.7", true},
 		{"192.0.2.7", "a. 60 IN A 192.0.2.70", false},
 		{"2001:DB8:0::7", "a. 60 IN AAAA 2001:db8::7", true},
+		{"2001:db8::7", "a. 60 IN AAAA 2001:db8::70", false},
 		{"Host.Other.DEV", "a. 60 IN CNAME host.other.dev.", true},
 		{"host.other.dev.", "a. 60 IN CNAME HOST.other.dev.", true},
 		{"host.other.dev", "a. 60 IN CNAME host.other.dev.shipit.dev.", false},
