@@ -18,20 +18,28 @@ type held struct {
 	tcp *net.TCPListener
 }
 
-// hold binds an address as a service manager does: with its own options, and it keeps the sockets.
-func hold(t *testing.T, addr string) held {
+// hold binds an address as a service manager does: with its own options, and it keeps the sockets. A port that the kernel chose
+// for UDP may be taken for TCP: then it chooses another.
+func hold(t *testing.T, family, addr string) held {
 	t.Helper()
-	udp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(addr)))
-	if err != nil {
-		t.Fatal(err)
+	var err error
+	for range 100 {
+		var h held
+		if h.udp, err = net.ListenUDP("udp"+family, net.UDPAddrFromAddrPort(netip.MustParseAddrPort(addr))); err != nil {
+			break
+		}
+		if h.tcp, err = net.ListenTCP("tcp"+family, net.TCPAddrFromAddrPort(h.addr())); err != nil {
+			h.udp.Close()
+			continue
+		}
+		t.Cleanup(func() {
+			h.udp.Close()
+			h.tcp.Close()
+		})
+		return h
 	}
-	t.Cleanup(func() { udp.Close() })
-	tcp, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(addrPort(udp.LocalAddr())))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { tcp.Close() })
-	return held{udp: udp, tcp: tcp}
+	t.Fatal(err)
+	return held{}
 }
 
 func (h held) addr() netip.AddrPort { return addrPort(h.udp.LocalAddr()) }
@@ -61,7 +69,7 @@ func adopt(t *testing.T, files []*os.File) *Passed {
 
 func TestPassedSocketIsGivenAwayOnce(t *testing.T) {
 	t.Parallel()
-	first, second := hold(t, "127.0.0.1:0"), hold(t, "127.0.0.1:0")
+	first, second := hold(t, "", "127.0.0.1:0"), hold(t, "", "127.0.0.1:0")
 	p := adopt(t, pass(t, second.tcp, first.udp, second.udp, first.tcp))
 	if got, want := p.Addrs(), []netip.AddrPort{second.addr(), first.addr()}; !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
@@ -90,7 +98,7 @@ func TestPassedSocketIsGivenAwayOnce(t *testing.T) {
 // What the manager has must be as good as new for whoever comes next: a connected one would get nothing any more.
 func TestPassedSocketGoesOnAfterTheStop(t *testing.T) {
 	t.Parallel()
-	h := hold(t, "127.0.0.1:0")
+	h := hold(t, "", "127.0.0.1:0")
 	asker := newClient(t, "127.0.0.1:0")
 	for _, packet := range []string{"to the first", "to the second"} {
 		udp, err := adopt(t, pass(t, h.udp, h.tcp)).UDP(h.addr(), nil)
@@ -113,19 +121,9 @@ func TestPassedSocketGoesOnAfterTheStop(t *testing.T) {
 
 func TestPassedWildcardRepliesFromTheAddressAsked(t *testing.T) {
 	t.Parallel()
-	// "udp" would be both families.
-	udp, err := net.ListenUDP("udp4", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer udp.Close()
-	tcp, err := net.ListenTCP("tcp4", &net.TCPAddr{Port: udp.LocalAddr().(*net.UDPAddr).Port})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer tcp.Close()
-	bound := addrPort(udp.LocalAddr())
-	conns, err := adopt(t, pass(t, udp, tcp)).UDP(bound, nil)
+	h := hold(t, "4", "0.0.0.0:0") // "udp" would be both families
+	bound := h.addr()
+	conns, err := adopt(t, pass(t, h.udp, h.tcp)).UDP(bound, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,7 +139,7 @@ func TestPassedWildcardRepliesFromTheAddressAsked(t *testing.T) {
 
 func TestSocketsThatCannotBeUsedAreTold(t *testing.T) {
 	t.Parallel()
-	h := hold(t, "127.0.0.1:0")
+	h := hold(t, "", "127.0.0.1:0")
 	for _, tt := range []struct {
 		name string
 		pass func(t *testing.T) []*os.File

@@ -25,20 +25,20 @@ const (
 type follower struct {
 	files   []string
 	watcher *fsnotify.Watcher // nil: there is none to be had
-	told    string            // what the files said when it was last told
+	told    string            // what the files said when it was last told; empty: it was not yet
 }
 
-// newFollower begins with what the files say now. Run has to be called.
+// newFollower makes one that tells first of what the files say at the beginning: they may have changed since somebody read them.
+// Run has to be called.
 func newFollower(files ...string) *follower {
 	f := &follower{files: files}
-	f.told = f.read()
 	if w, err := fsnotify.NewWatcher(); err == nil {
 		f.watcher = w
 	}
 	return f
 }
 
-// run calls changed each time that the files have changed and settled, until ctx ends.
+// run calls changed each time that the files say something else than was told and have settled, until ctx ends.
 func (f *follower) run(ctx context.Context, changed func()) {
 	var events <-chan fsnotify.Event // of anything in the directories
 	var lost <-chan error            // too many of them

@@ -130,6 +130,7 @@ func TestChangeIsTold(t *testing.T) {
 			tt.prepare(t, dir)
 			f := newFollower(filepath.Join(dir, "file"))
 			told := followed(t, f)
+			<-told // what it says at the beginning
 			for i, change := range tt.change {
 				change(t, dir)
 				select {

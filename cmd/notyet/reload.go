@@ -85,7 +85,6 @@ func (d *daemon) follow(ctx context.Context) {
 			}
 		})
 	})
-	d.reload(false) // for what changed before it was followed
 	retire := time.NewTicker(retireAfter / 2)
 	defer retire.Stop()
 	for {
