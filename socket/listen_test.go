@@ -14,8 +14,15 @@ func TestIPv6WildcardLeavesIPv4ToOthers(t *testing.T) {
 	t.Parallel()
 	eachConn(t, "[::]:0", func(t *testing.T, c Conn) {
 		port := c.LocalAddr().Port()
-		v4, err := Listen(t.Context(), netip.AddrPortFrom(netip.IPv4Unspecified(), port), false, nil)
+		bind := func() (Conn, error) {
+			return Listen(t.Context(), netip.AddrPortFrom(netip.IPv4Unspecified(), port), false, nil)
+		}
+		v4, err := bind()
 		if err != nil {
+			c.Close()
+			if _, alone := bind(); alone != nil {
+				t.Skipf("another program has 0.0.0.0:%d: %v", port, alone)
+			}
 			t.Fatalf("bind 0.0.0.0:%d beside [::]:%d: %v", port, port, err)
 		}
 		defer v4.Close()
