@@ -62,7 +62,7 @@ func ByFlags(err error, flags map[string]string) error {
 	for i, f := range faults {
 		for key, flag := range flags {
 			rest, found := strings.CutPrefix(f.Key, key)
-			if !found {
+			if !found || rest != "" && !strings.ContainsRune("[.", rune(rest[0])) { // another key, such as admin_token_file
 				continue
 			}
 			faults[i].Key = flag

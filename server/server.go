@@ -48,8 +48,9 @@ type Config struct {
 	RateLimit int
 	// Version and ID are what version.bind and id.server say (RFC 4892); empty: REFUSED.
 	Version, ID string
-	QueryLog    QueryLog
-	Log         *slog.Logger
+	// QueryLog says which questions leave a line in Log, which has no other lines and may be slow.
+	QueryLog QueryLog
+	Log      *slog.Logger
 }
 
 // Server is bound from New on and answers in Run.

@@ -84,7 +84,7 @@ func StartCommand(o Owner, cmd *exec.Cmd) *Process {
 	if cmd.SysProcAttr == nil {
 		cmd.SysProcAttr = &syscall.SysProcAttr{}
 	}
-	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL // at the end of this thread, as which no test may end
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL // when this thread ends, which no test may let it
 	// A Ctrl-C at the terminal is for the owner, which then ends its processes in order.
 	cmd.SysProcAttr.Setpgid = true
 	cmd.WaitDelay = time.Second
