@@ -24,7 +24,7 @@ func (c *Cache) Inspect(name []byte, now time.Time) (found []Inspected) {
 	s.mu.Lock()
 	var entries []*Entry
 	for _, st := range []*store{&s.positive, &s.negative} {
-		for key := range st.index {
+		for _, key := range st.keys() {
 			if nameBits(key) != nameBits(hash) {
 				continue
 			}

@@ -30,7 +30,7 @@ type budget struct {
 }
 
 func (b *budget) add(l *store) {
-	b.entries += int64(len(l.index))
+	b.entries += int64(l.index.used)
 	b.bytes += l.used()
 	b.limit += l.limit
 	b.evictions += l.evictions

@@ -82,7 +82,7 @@ func (c *Cache) ofUse(e *Entry, now int64) bool {
 func (s *shard) positives() []Entry {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := make([]Entry, 0, len(s.positive.index))
+	all := make([]Entry, 0, s.positive.index.used)
 	for _, e := range s.positive.all {
 		all = append(all, *e)
 	}

@@ -1,18 +1,18 @@
 package cache
 
-import (
-	"maps"
-	"slices"
-)
+import "slices"
 
 // What an entry takes beside its packed bytes. Measured (Go 1.26, amd64) with 4 to 40 MiB full of small answers and up to
 // thirty changes an entry; TestMemoryStaysWithinItsBound checks that the heap grows by about these sums.
 const (
-	slotOverhead  = 40  // bytes: its place in the index, of 17 bytes, more than half of which may be empty
-	refOverhead   = 104 // bytes: a negative's place under a name, of 41 bytes, in a map like that
-	askedOverhead = 56  // bytes: its Asked, which it may be the last to hold, and that one's place in a map
+	slotOverhead  = 24  // bytes: its slot in the index, of 8 bytes, five eighths of which may be free
+	refOverhead   = 108 // bytes: a negative's place under a name, of 41 bytes, in a map like that
+	askedOverhead = 76  // bytes: its Asked, which it may be the last to hold, and that one's place in a map
 	chunkOverhead = 80  // bytes: a chunk's place in the list of all, which may be half empty
 )
+
+// maxChunks is how many there are at most.
+const maxChunks = 1<<chunkBits - 1
 
 // The largest chunks are a sixteenth of the limit within these bounds, in bytes, and none is larger than all before it.
 const (
@@ -24,23 +24,23 @@ const (
 // to look at. When their bytes exceed the limit the oldest chunk goes, and with it those of its entries that nobody asked for
 // since they were put there; the others are put behind the newest. That is nearly the order of use, and a hit moves nothing.
 type store struct {
-	index  map[uint64]place // hash of a key → where its entry is
-	asked  map[uint64]*Asked
+	index  index   // hash of a key → where its entry is
 	chunks []chunk // the oldest first
 	first  uint32  // number of chunks[0]; the others are numbered on from there, round and round
-	open   int     // index in chunks of the one that takes small entries; -1: none
-	next   int     // where in the oldest chunk eviction goes on
-	moved  int     // bytes of the oldest chunk that were put behind the newest
+	asked  map[uint64]*Asked
+	open   int // index in chunks of the one that takes small entries; -1: none
+	next   int // where in the oldest chunk eviction goes on
+	moved  int // bytes of the oldest chunk that were put behind the newest
 
 	bytes     int64 // of all chunks, and of what entries take beside
 	live      int64 // of them, those of entries that can be found
 	limit     int64
-	slots     int64 // the most entries there have been: maps don't shrink
+	slots     int64 // the most entries there have been: neither index nor maps shrink
 	slot      int64 // bytes that each of them takes
 	evictions uint64
 }
 
-// place is the number of a chunk and where in it an entry begins.
+// place is the number of a chunk, below 1 << chunkBits, and where in it an entry begins.
 type place struct{ chunk, offset uint32 }
 
 // chunk has packed entries one behind the other. What has been written stays as long as anybody reads it: a removed entry only
@@ -51,7 +51,7 @@ type chunk struct {
 }
 
 func newStore(limit, slot int64) store {
-	return store{index: make(map[uint64]place), asked: make(map[uint64]*Asked), open: -1, limit: limit, slot: slot}
+	return store{index: newIndex(), asked: make(map[uint64]*Asked), open: -1, limit: limit, slot: slot}
 }
 
 // used is what the entries take, in bytes.
@@ -85,14 +85,30 @@ func (st *store) fits(e *Entry) bool { return cost(e)+max(st.slots, 1)*st.slot <
 
 // find returns the entry of the key with that hash, or nil.
 func (st *store) find(hash uint64) packed {
-	p, ok := st.index[hash]
-	if !ok {
-		return nil
-	}
-	return packed(st.chunk(p.chunk).bytes[p.offset:])
+	_, r := st.lookup(hash)
+	return r
 }
 
-func (st *store) chunk(number uint32) *chunk { return &st.chunks[number-st.first] }
+// lookup is find that also returns the entry's slot.
+func (st *store) lookup(hash uint64) (i int, r packed) {
+	x := &st.index
+	for i = x.home(hash); x.slots[i] != 0; i = x.after(i) {
+		if s := x.slots[i]; s.mayBe(hash) {
+			if r := st.at(s.place()); r.hash() == hash {
+				return i, r
+			}
+		}
+	}
+	return i, nil
+}
+
+// at is the entry at that place.
+func (st *store) at(p place) packed { return packed(st.chunk(p.chunk).bytes[p.offset:]) }
+
+func (st *store) chunk(number uint32) *chunk { return &st.chunks[(number-st.first)%(maxChunks+1)] }
+
+// number is that of chunks[i].
+func (st *store) number(i int) uint32 { return (st.first + uint32(i)) % (maxChunks + 1) }
 
 // read makes e the packed entry. Its bytes are the store's.
 func (st *store) read(r packed, e *Entry) {
@@ -127,27 +143,21 @@ func (st *store) add(hash uint64, e *Entry) {
 	c := st.chunk(number)
 	offset := len(c.bytes)
 	c.bytes = appendPacked(c.bytes, hash, e)
-	st.enter(hash, number, offset)
+	c.live += len(c.bytes) - offset
+	st.index.add(slotOf(hash, place{number, uint32(offset)}))
 	st.live += int64(len(c.bytes)-offset) + beside(e)
 	st.bytes += beside(e)
 	if e.asked != nil {
 		st.asked[hash] = e.asked
 	}
-	st.slots = max(st.slots, int64(len(st.index)))
-}
-
-// enter lets the last entry of a chunk be found.
-func (st *store) enter(hash uint64, number uint32, offset int) {
-	c := st.chunk(number)
-	c.live += len(c.bytes) - offset
-	st.index[hash] = place{number, uint32(offset)}
+	st.slots = max(st.slots, int64(st.index.used))
 }
 
 // room returns the number of a chunk with that many bytes to spare. The oldest of several takes no more, as it goes next.
 func (st *store) room(size int) uint32 {
 	if st.open > 0 || st.open == 0 && len(st.chunks) == 1 {
 		if c := &st.chunks[st.open]; cap(c.bytes)-len(c.bytes) >= size {
-			return st.first + uint32(st.open)
+			return st.number(st.open)
 		}
 	}
 	most := max(min(int(st.limit/16), maxChunk), minChunk)
@@ -160,49 +170,48 @@ func (st *store) room(size int) uint32 {
 	bytes := slices.Grow([]byte(nil), max(want, size))
 	st.chunks = append(st.chunks, chunk{bytes: bytes})
 	st.bytes += chunkOverhead + int64(cap(bytes))
-	return st.first + uint32(len(st.chunks)-1)
+	return st.number(len(st.chunks) - 1)
 }
 
 // remove takes the entry with that hash out and makes e it, as load does.
 func (st *store) remove(hash uint64, e *Entry) bool {
-	p, ok := st.index[hash]
-	if !ok {
+	i, r := st.lookup(hash)
+	if r == nil {
 		return false
 	}
-	c := st.chunk(p.chunk)
-	r := packed(c.bytes[p.offset:])
+	number := st.index.slots[i].place().chunk
 	st.read(r, e)
-	delete(st.index, hash)
+	st.index.remove(i)
 	delete(st.asked, hash)
 	size := r.size()
-	c.live -= size
 	st.live -= int64(size) + beside(e)
 	st.bytes -= beside(e)
-	if c.live == 0 && p.chunk != st.first+uint32(st.open) {
+	c := st.chunk(number)
+	if c.live -= size; c.live == 0 && number != st.number(st.open) {
 		st.bytes -= int64(cap(c.bytes))
 		c.bytes = nil
 	}
 	return true
 }
 
-// evict takes an entry out and makes e it while the limit is exceeded; otherwise it returns false.
+// evict takes an entry out and makes e it while a limit is exceeded; otherwise it returns false.
 func (st *store) evict(e *Entry) (hash uint64, ok bool) {
-	for st.used() > st.limit && len(st.chunks) > 0 {
+	for len(st.chunks) > 0 && (st.used() > st.limit || len(st.chunks) >= maxChunks) {
 		if st.open == 0 {
 			st.open = -1
 		}
 		for st.next < len(st.chunks[0].bytes) {
 			r := packed(st.chunks[0].bytes[st.next:])
-			hash, p := r.hash(), place{st.first, uint32(st.next)}
+			i, found := st.lookup(r.hash())
 			st.next += r.size()
-			switch q, ok := st.index[hash]; {
-			case !ok || q != p: // removed
+			switch {
+			case found == nil || &found[0] != &r[0]: // removed
 			case st.spares(r):
-				st.move(r)
+				st.move(r, i)
 			default:
-				st.remove(hash, e)
+				st.remove(r.hash(), e)
 				st.evictions++
-				return hash, true
+				return r.hash(), true
 			}
 		}
 		st.dropOldest()
@@ -217,8 +226,8 @@ func (st *store) spares(r packed) bool {
 	return st.moved+r.size() <= cap(st.chunks[0].bytes)*3/4 && (r.is(markUsed) || st.bytes-st.live > st.limit*3/8)
 }
 
-// move puts an entry of the oldest chunk behind the newest.
-func (st *store) move(r packed) {
+// move puts an entry of the oldest chunk, that of slot i, behind the newest.
+func (st *store) move(r packed, i int) {
 	size := r.size()
 	st.moved += size
 	st.chunks[0].live -= size
@@ -227,7 +236,8 @@ func (st *store) move(r packed) {
 	offset := len(c.bytes)
 	c.bytes = append(c.bytes, r[:size]...)
 	packed(c.bytes[offset:])[atMarks] &^= markUsed
-	st.enter(r.hash(), number, offset)
+	c.live += size
+	st.index.slots[i] = slotOf(r.hash(), place{number, uint32(offset)})
 }
 
 func (st *store) dropOldest() {
@@ -243,10 +253,10 @@ func (st *store) dropOldest() {
 func (st *store) all(yield func(hash uint64, e *Entry) bool) {
 	var e Entry
 	for i := range st.chunks {
-		number, bytes := st.first+uint32(i), st.chunks[i].bytes
+		number, bytes := st.number(i), st.chunks[i].bytes
 		for offset := 0; offset < len(bytes); {
 			r := packed(bytes[offset:])
-			if p, ok := st.index[r.hash()]; ok && p == (place{number, uint32(offset)}) {
+			if st.index.has(slotOf(r.hash(), place{number, uint32(offset)})) {
 				st.read(r, &e)
 				if !yield(r.hash(), &e) {
 					return
@@ -257,8 +267,16 @@ func (st *store) all(yield func(hash uint64, e *Entry) bool) {
 	}
 }
 
-// keys are the hashes of all entries.
-func (st *store) keys() []uint64 { return slices.Collect(maps.Keys(st.index)) }
+// keys are the hashes of all entries, in no order.
+func (st *store) keys() []uint64 {
+	keys := make([]uint64, 0, st.index.used)
+	for _, s := range st.index.slots {
+		if s != 0 {
+			keys = append(keys, st.at(s.place()).hash())
+		}
+	}
+	return keys
+}
 
 // resize changes the limit. The entries that there is no room for any more are given to gone; the others get an index of their size.
 func (st *store) resize(limit int64, gone func(hash uint64, e *Entry)) {

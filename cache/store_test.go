@@ -43,15 +43,16 @@ func (st *store) wantSound(t *testing.T) {
 		found++
 		all += beside(e)
 		live += int64(packedLen+len(e.data)) + beside(e)
-		lives[st.index[hash].chunk] += packedLen + len(e.data)
+		i, _ := st.lookup(hash)
+		lives[st.index.slots[i].place().chunk] += packedLen + len(e.data)
 	}
 	for i := range st.chunks {
-		if number := st.first + uint32(i); st.chunks[i].live != lives[number] {
+		if number := st.number(i); st.chunks[i].live != lives[number] {
 			t.Fatalf("chunk %d: got %d bytes in the index, want %d", i, st.chunks[i].live, lives[number])
 		}
 	}
-	if found != len(st.index) {
-		t.Fatalf("got %d entries, want the %d of the index", found, len(st.index))
+	if found != st.index.used {
+		t.Fatalf("got %d entries, want the %d of the index", found, st.index.used)
 	}
 	if all != st.bytes || live != st.live {
 		t.Fatalf("got %d bytes, %d of them live, want %d and %d", st.bytes, st.live, all, live)
@@ -59,8 +60,8 @@ func (st *store) wantSound(t *testing.T) {
 	if st.used() > st.limit {
 		t.Fatalf("got %d bytes used, want at most %d", st.used(), st.limit)
 	}
-	if len(st.asked) > len(st.index) {
-		t.Fatalf("got %d asked of %d entries", len(st.asked), len(st.index))
+	if len(st.asked) > st.index.used {
+		t.Fatalf("got %d asked of %d entries", len(st.asked), st.index.used)
 	}
 }
 
@@ -113,8 +114,8 @@ func TestStoreHasWhatWasPutInAndNotEvicted(t *testing.T) {
 			}
 		}
 		st.wantSound(t)
-		if len(want) != len(st.index) {
-			t.Fatalf("seed %d: got %d entries, want %d", seed, len(st.index), len(want))
+		if len(want) != st.index.used {
+			t.Fatalf("seed %d: got %d entries, want %d", seed, st.index.used, len(want))
 		}
 		for hash, e := range want {
 			if got := st.peek(hash); !same(got, e) {
