@@ -85,9 +85,12 @@ func (d *daemon) follow(ctx context.Context) {
 			}
 		})
 	})
-	retire := time.NewTicker(retireAfter / 2)
-	defer retire.Stop()
 	for {
+		d.closeRetired(time.Now())
+		var later <-chan time.Time // nil: nothing is retired, and nobody has to wake up for it
+		if len(d.retired) > 0 {
+			later = time.After(retireAfter / 2)
+		}
 		select {
 		case <-ctx.Done():
 			return
@@ -97,8 +100,7 @@ func (d *daemon) follow(ctx context.Context) {
 			d.from.manager.ready(d.status())
 		case <-changed:
 			d.reload(false)
-		case now := <-retire.C:
-			d.closeRetired(now)
+		case <-later:
 		}
 	}
 }
