@@ -52,7 +52,7 @@ func TestMemoryStaysWithinItsBound(t *testing.T) {
 	}{
 		{"A", []flood{{question: h + " A", answer: positive}}, .75, .85},
 		{"chains", []flood{{question: h + " A", answer: chain}}, .75, .85},
-		{"NXDOMAIN", []flood{{question: h + " A", answer: negative}}, .25, .7},
+		{"NXDOMAIN", []flood{{question: h + " A", answer: negative}}, .25, .75},
 		{"NXDOMAIN behind cname", []flood{{question: "c" + h[1:] + " A", answer: dangling}}, .25, .7},
 		{"NXDOMAIN under watch", []flood{{question: h + " A", answer: negative, watched: true}}, .25, .75},
 		{"A and NXDOMAIN", []flood{{question: h + " A", answer: positive}, {question: h + " AAAA", answer: negative}}, 1, .8},
