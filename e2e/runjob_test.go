@@ -164,11 +164,12 @@ func TestKeysOfTheTerminalReachTheCommandOnce(t *testing.T) {
 	}
 }
 
-// TestJobIsStoppedAndContinued has a shell with job control, for which notyet and its command are one job.
+// TestJobIsStoppedAndContinued has a shell with job control, for which notyet and its command are one job. The command starts
+// nothing: a shell whose child is stopped between vfork and exec does not stop itself.
 func TestJobIsStoppedAndContinued(t *testing.T) {
 	t.Parallel()
 	script := `set -m; ` + notyetBinary + ` ` + strings.Join(runArgs(t, nil), " ") +
-		` sh -c 'trap "echo continued" CONT; echo ready; while :; do sleep 0.02; done'; echo "stopped with $?"; fg; echo "ended with $?"`
+		` sh -c 'trap "echo continued" CONT; echo ready; while :; do read line; done'; echo "stopped with $?"; fg; echo "ended with $?"`
 	term := onTerminal(t, "bash", "-c", script)
 	term.sees("ready")
 	term.press(controlZ)
