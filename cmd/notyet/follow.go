@@ -25,6 +25,7 @@ const (
 type follower struct {
 	files   []string
 	watcher *fsnotify.Watcher // nil: there is none to be had
+	watched map[string]bool   // the files, and what symbolic links lead to from them
 	told    string            // what the files said when it was last told; empty: it was not yet
 }
 
@@ -59,8 +60,10 @@ func (f *follower) run(ctx context.Context, changed func()) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-events:
-			soon()
+		case e := <-events:
+			if f.concerns(e) {
+				soon()
+			}
 		case <-lost:
 			soon()
 		case <-timer.C:
@@ -80,6 +83,12 @@ func (f *follower) run(ctx context.Context, changed func()) {
 	}
 }
 
+// concerns reports whether what happened in a directory may change what the files say: to be written or to get other
+// permissions does not when it happens to another file, such as a log beside them.
+func (f *follower) concerns(e fsnotify.Event) bool {
+	return e.Op&^(fsnotify.Write|fsnotify.Chmod) != 0 || f.watched[filepath.Clean(e.Name)]
+}
+
 // read is all that the files say, or why they can't be read.
 func (f *follower) read() string {
 	var all strings.Builder
@@ -97,10 +106,14 @@ func (f *follower) watch() {
 		return
 	}
 	wanted := make(map[string]bool)
+	f.watched = make(map[string]bool)
+	add := func(file string) {
+		f.watched[file], wanted[filepath.Dir(file)] = true, true
+	}
 	for _, file := range f.files {
-		wanted[filepath.Dir(file)] = true
+		add(filepath.Clean(file))
 		if behind, err := filepath.EvalSymlinks(file); err == nil {
-			wanted[filepath.Dir(behind)] = true
+			add(behind)
 		}
 	}
 	for _, dir := range f.watcher.WatchList() {

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/fsnotify/fsnotify"
 )
 
 // put writes a file in place.
@@ -230,4 +232,36 @@ func TestWhatComesBackUnchangedIsNotTold(t *testing.T) {
 			t.Errorf("told %d times, want never", n)
 		}
 	})
+}
+
+// TestOnlyWhatMayChangeTheFilesIsAReasonToRead has a log beside the configuration, to which a line is added at any moment.
+func TestOnlyWhatMayChangeTheFilesIsAReasonToRead(t *testing.T) {
+	t.Parallel()
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, dir+"/behind", "text")
+	link(t, "behind", dir+"/file")
+	f := newFollower(dir + "/./file")
+	defer f.watcher.Close()
+	f.watch()
+	for _, tt := range []struct {
+		name string
+		op   fsnotify.Op
+		want bool
+	}{
+		{"file", fsnotify.Write, true},
+		{"file", fsnotify.Chmod, true},
+		{"behind", fsnotify.Write, true},
+		{"log", fsnotify.Write, false},
+		{"log", fsnotify.Chmod, false},
+		{"..data", fsnotify.Create, true},
+		{"..data", fsnotify.Rename, true},
+		{"log", fsnotify.Remove | fsnotify.Write, true},
+	} {
+		if got := f.concerns(fsnotify.Event{Name: filepath.Join(dir, tt.name), Op: tt.op}); got != tt.want {
+			t.Errorf("%v of %s: got %t, want %t", tt.op, tt.name, got, tt.want)
+		}
+	}
 }
