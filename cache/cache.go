@@ -65,12 +65,12 @@ type Cache struct {
 // shard has all entries of the names whose hash begins with its number.
 type shard struct {
 	mu                 sync.Mutex // guards all below
+	hits               [hitKinds]uint64
+	misses             uint64
 	positive, negative store
 	scratch            Entry               // for what a function is asked about that is handed in
 	byName             map[uint64][]uint64 // nameBits of a hash → hashes of the negatives that are of that name or deny it
-	hits               [hitKinds]uint64
-	misses             uint64
-	_                  [64]byte // the next shard's lock is on another cache line
+	_                  [64]byte            // the next shard's lock is on another cache line
 }
 
 // The kinds of hit that are counted apart.

@@ -14,24 +14,14 @@ import (
 // local appends the reply to a packet that neither cache nor upstream are needed for, and the reply's rcode; err is what
 // wire.ParseQuery said of it. It returns false for a good question; a packet that gets no reply leaves dst as it is.
 func (s *Server) local(dst, packet []byte, q *wire.Query, err error, client netip.Addr) (reply []byte, rcode int, ok bool) {
-	var rr, options []byte
-	isNotify := errors.Is(err, wire.ErrOpcode) && q.Flags.Opcode() == dns.OpcodeNotify
-	switch {
-	case errors.Is(err, wire.ErrIgnore):
-		return dst, 0, true
-	case isNotify && s.config.Notify != nil:
-		reply, rcode = s.notified(dst, packet, client)
+	if err != nil {
+		reply, rcode = s.noQuestion(dst, packet, q, err, client)
 		return reply, rcode, true
+	}
+	var rr, options []byte
+	switch {
 	case !s.allow.Load().has(client):
-		rcode = dns.RcodeRefused
-		options = wire.AppendEDE(nil, dns.ExtendedErrorCodeProhibited, "notyet: this client is not in allow")
-	case errors.Is(err, wire.ErrOpcode):
-		rcode = dns.RcodeNotImplemented
-		if isNotify {
-			rcode = dns.RcodeRefused
-		}
-	case err != nil:
-		rcode = dns.RcodeFormatError
+		rcode, options = dns.RcodeRefused, notAllowed()
 	case q.EDNS.Version > 0:
 		rcode = dns.RcodeBadVers
 	case q.Class == dns.ClassCHAOS:
@@ -46,6 +36,32 @@ func (s *Server) local(dst, packet []byte, q *wire.Query, err error, client neti
 		return dst, 0, false
 	}
 	return wire.AppendAnswer(dst, q, rcode, rr, options), rcode, true
+}
+
+// noQuestion appends the reply to a packet that wire.ParseQuery returned that error for.
+func (s *Server) noQuestion(dst, packet []byte, q *wire.Query, err error, client netip.Addr) (reply []byte, rcode int) {
+	var options []byte
+	isNotify := errors.Is(err, wire.ErrOpcode) && q.Flags.Opcode() == dns.OpcodeNotify
+	switch {
+	case errors.Is(err, wire.ErrIgnore):
+		return dst, 0
+	case isNotify && s.config.Notify != nil:
+		return s.notified(dst, packet, client)
+	case !s.allow.Load().has(client):
+		rcode, options = dns.RcodeRefused, notAllowed()
+	case isNotify:
+		rcode = dns.RcodeRefused
+	case errors.Is(err, wire.ErrOpcode):
+		rcode = dns.RcodeNotImplemented
+	default:
+		rcode = dns.RcodeFormatError
+	}
+	return wire.AppendAnswer(dst, q, rcode, nil, options), rcode
+}
+
+// notAllowed is the EDNS option for a client that is not answered.
+func notAllowed() []byte {
+	return wire.AppendEDE(nil, dns.ExtendedErrorCodeProhibited, "notyet: this client is not in allow")
 }
 
 // notified appends the reply to a NOTIFY (RFC 1996).
