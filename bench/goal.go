@@ -9,7 +9,7 @@ import (
 type goal struct {
 	name  string
 	of    figure
-	to    []figure // the best of them; nil: it stands by itself
+	to    []figure // the best of them in the run; nil: it stands by itself
 	limit float64
 }
 
@@ -58,26 +58,19 @@ func figures(workload string, m metric, programs []string) []figure {
 	return all
 }
 
-// value is what the goal's figure came to in the rounds of one run; ok is false when it was not measured.
+// value is what the goal's figure came to in the rounds of one run; ok is false when it was not measured. The best of others is
+// the one that it is the largest multiple of over all rounds: of two that are equal, each is better in some round, by chance.
 func (g goal) value(results []result) (value float64, ok bool) {
 	of := g.of.values(results)
 	if g.to == nil {
 		return median(of)
 	}
-	var best []float64 // of each round
 	for _, f := range g.to {
-		values := f.values(results)
-		switch {
-		case len(values) != len(of):
-		case best == nil:
-			best = append(best, values...)
-		default:
-			for i, v := range values {
-				best[i] = min(best[i], v)
-			}
+		if r, measured := ratio(of, f.values(results)); measured {
+			value, ok = max(value, r), true
 		}
 	}
-	return ratio(of, best)
+	return value, ok
 }
 
 // values are those of the rounds. Where hit was not measured, the quick workload stands for it: it is the same load.
