@@ -64,6 +64,17 @@ func median(values []float64) (m float64, ok bool) {
 	return (values[(n-1)/2] + values[n/2]) / 2, true
 }
 
+// medians has the median of each figure that all of samples have.
+func medians(samples []sample) sample {
+	all, of := result{Samples: samples}, sample{}
+	for m := range samples[0] {
+		if v, ok := median(all.values(m)); ok {
+			of[m] = v
+		}
+	}
+	return of
+}
+
 // ratio is the median of what of is as a multiple of to in each round: what slows the machine down for a while slows
 // both. ok is false when a round lacks one of them.
 func ratio(of, to []float64) (r float64, ok bool) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"testing"
@@ -69,5 +70,16 @@ func TestUnmeasuredAreNotyetsOnly(t *testing.T) {
 	}
 	if got := unmeasured(results); !slices.Equal(got, []string{"miss"}) {
 		t.Errorf("got %q, want miss", got)
+	}
+}
+
+func TestFiguresOfARoundAreTheMediansOfItsTurns(t *testing.T) {
+	t.Parallel()
+	got := medians([]sample{{cpuMicros: 3, p99Micros: 9}, {cpuMicros: 1, p99Micros: 8}, {cpuMicros: 2, p99Micros: 100}})
+	if want := (sample{cpuMicros: 2, p99Micros: 9}); !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if got := medians([]sample{{cpuMicros: 3}, {}}); len(got) != 0 {
+		t.Errorf("got %v with a turn that failed, want none", got)
 	}
 }

@@ -12,21 +12,19 @@ type turn struct {
 	workload workload
 	peer     peer
 	result   *result
-	failed   bool // it is not measured again
+	taken    []sample // of the round under way
+	failed   bool     // it is not measured again
 }
 
 // rounds measures every program under every workload, n times over. The programs of one
-// workload follow each other directly, and another one begins each round, so that a machine
+// workload follow each other directly, and another one begins each time, so that a machine
 // that is slower for a while is slower for all of them.
 func (b *bench) rounds(ctx context.Context, n int, peers []peer, workloads []workload) ([]result, error) {
 	plan := b.plan(peers, workloads)
 	for round := range n {
 		for _, turns := range plan {
-			for i := range turns {
-				t := turns[(round+i)%len(turns)]
-				if err := b.take(ctx, t, fmt.Sprintf("round %d of %d", round+1, n)); err != nil {
-					return nil, err
-				}
+			if err := b.round(ctx, turns, round, fmt.Sprintf("round %d of %d", round+1, n)); err != nil {
+				return nil, err
 			}
 		}
 	}
@@ -37,6 +35,26 @@ func (b *bench) rounds(ctx context.Context, n int, peers []peer, workloads []wor
 		}
 	}
 	return results, nil
+}
+
+// round measures the programs of one workload.
+func (b *bench) round(ctx context.Context, turns []*turn, round int, label string) error {
+	if len(turns) == 0 {
+		return nil
+	}
+	for first := range turns[0].workload.turns {
+		for i := range turns {
+			t := turns[(round+first+i)%len(turns)]
+			if err := b.take(ctx, t, label); err != nil {
+				return err
+			}
+		}
+	}
+	for _, t := range turns {
+		t.result.Samples = append(t.result.Samples, medians(t.taken))
+		t.taken = nil
+	}
+	return nil
 }
 
 // plan is the turns of each workload.
@@ -62,7 +80,7 @@ func (b *bench) plan(peers []peer, workloads []workload) [][]*turn {
 // take measures one turn, once more if that fails. What fails again has no figures; the run goes on.
 func (b *bench) take(ctx context.Context, t *turn, round string) error {
 	if t.failed {
-		t.result.Samples = append(t.result.Samples, sample{})
+		t.taken = append(t.taken, sample{})
 		return nil
 	}
 	label := fmt.Sprintf("%s, %s, %s", round, t.workload.name, t.peer.name)
@@ -84,6 +102,6 @@ func (b *bench) take(ctx context.Context, t *turn, round string) error {
 	default:
 		fmt.Fprintf(b.progress, "%s: %s\n", label, s.text(t.workload.columns))
 	}
-	t.result.Samples = append(t.result.Samples, s)
+	t.taken = append(t.taken, s)
 	return nil
 }

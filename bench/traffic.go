@@ -15,9 +15,10 @@ type traffic struct {
 	settle    time.Duration // for how long the load goes on unmeasured first; whole seconds
 	load      questions
 	probe     questions
-	once      bool // each question of the load once; else over and over until the time is up
-	rate      int  // queries a second, the prober's included; 0: as many as are answered
-	entries   int  // answers that are in the cache at the end
+	once      bool          // each question of the load once; else over and over until the time is up
+	length    time.Duration // of a load over and over, whole seconds; 0: as long as all others
+	rate      int           // queries a second, the prober's included; 0: as many as are answered
+	entries   int           // answers that are in the cache at the end
 	want      expected
 	tcp       bool // without a prober, which speaks UDP
 	watch     bool // notyet watches the zone
@@ -81,8 +82,11 @@ func (t traffic) observe(ctx context.Context, b *bench, srv *server) (sample, er
 		return nil, err
 	}
 	p := perf{file: file, once: t.once, limit: b.length, rate: t.rate, tcp: t.tcp}
-	if t.once {
+	switch {
+	case t.once:
 		p.limit = onceLimit
+	case t.length > 0:
+		p.limit = t.length
 	}
 	if t.rate > 0 {
 		p.rate -= t.probeRate()

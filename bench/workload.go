@@ -16,6 +16,7 @@ type workload struct {
 	group   string // what it is chosen by
 	columns []metric
 	takes   takes
+	turns   int // of each program in a round, one after the other; a figure of the round is the median of them
 	measure func(ctx context.Context, b *bench, p peer) (sample, error)
 }
 
@@ -50,6 +51,11 @@ const (
 	// denialsLast is how long a load on denials goes on before it is measured. notyet believes a new denial for a second,
 	// and one that is confirmed for twice as long; after this they last until the measurement is over.
 	denialsLast = 20 * time.Second
+
+	// Workloads that take turns: what waking up costs, which is most of a paced load and a part of every miss, changes by a
+	// fifth from one second to the next.
+	pacedTurns = 10
+	missTurns  = 5
 )
 
 // served are the columns of workloads that are a load.
@@ -58,7 +64,7 @@ var served = []metric{cpuMicros, queriesPerSec, latencyMicros, p50Micros, p99Mic
 // allWorkloads returns every workload; hitNames is how many names hit is about.
 func allWorkloads(hitNames int) []workload {
 	hit := hits(numbered("hit", zone, hitNames, 1), hitNames)
-	at := func(rate int) traffic { t := hit; t.rate = rate; return t }
+	at := func(rate int) traffic { t := hit; t.rate, t.length = rate, time.Second; return t }
 	nx := hits(numbered("hit", absent, hitNames, 1), hitNames)
 	nx.want.rcode, nx.settle = "NXDOMAIN", denialsLast
 	watched, tcp, twoCPUs := hit, hit, hit
@@ -69,23 +75,23 @@ func allWorkloads(hitNames int) []workload {
 	fillColumns, startColumns := []metric{bytesPerEntry, idleMiB, residentMiB}, []metric{firstAnswerMs, cpuAtStartMs, idleMiB}
 
 	return []workload{
-		{"hit", "hit", served, everybody, hit.measure},
-		{quick, quick, served, whoIsLimit, hit.measure},
-		{"hit2k", "hit2k", served, everybody, at(2000).measure},
-		{"hit20k", "hit20k", served, everybody, at(20_000).measure},
-		{"nx", "nx", served, whoForwards, nx.measure},
-		{"watch", "watch", served, onlyNotyet, watched.measure},
-		{"tcp", "tcp", served, whoForwards, tcp.measure},
-		{"zipf", "zipf", served, whoForwards, zipf().measure},
-		{"miss", "miss", served, whoForwards, misses().measure},
-		{"size1k", "size", served, whoForwards, small.measure},
-		{"size1m", "size", served, whoForwards, large.measure},
-		{"cores1", "cores", served, onlyNotyet, hit.measure},
-		{"cores2", "cores", served, onlyNotyet, twoCPUs.measure},
-		{"fill100k", "fill", fillColumns, whoForwards, fill{missNames, smallFill}.measure},
-		{"fill1m", "fill", fillColumns, whoForwards, fill{million, largeFill}.measure},
-		{"gc", "gc", []metric{p999Micros, p999GCMicros, gcRatio, collections, residentMiB}, onlyNotyet, pauses},
-		{"start", "start", startColumns, whoForwards, startUp},
+		{"hit", "hit", served, everybody, 1, hit.measure},
+		{quick, quick, served, whoIsLimit, 1, hit.measure},
+		{"hit2k", "hit2k", served, everybody, pacedTurns, at(2000).measure},
+		{"hit20k", "hit20k", served, everybody, pacedTurns, at(20_000).measure},
+		{"nx", "nx", served, whoForwards, 1, nx.measure},
+		{"watch", "watch", served, onlyNotyet, 1, watched.measure},
+		{"tcp", "tcp", served, whoForwards, 1, tcp.measure},
+		{"zipf", "zipf", served, whoForwards, 1, zipf().measure},
+		{"miss", "miss", served, whoForwards, missTurns, misses().measure},
+		{"size1k", "size", served, whoForwards, 1, small.measure},
+		{"size1m", "size", served, whoForwards, 1, large.measure},
+		{"cores1", "cores", served, onlyNotyet, 1, hit.measure},
+		{"cores2", "cores", served, onlyNotyet, 1, twoCPUs.measure},
+		{"fill100k", "fill", fillColumns, whoForwards, 1, fill{missNames, smallFill}.measure},
+		{"fill1m", "fill", fillColumns, whoForwards, 1, fill{million, largeFill}.measure},
+		{"gc", "gc", []metric{p999Micros, p999GCMicros, gcRatio, collections, residentMiB}, onlyNotyet, 1, pauses},
+		{"start", "start", startColumns, whoForwards, 1, startUp},
 	}
 }
 
