@@ -108,7 +108,7 @@ func (c *Cache) since(t time.Time) int64 { return int64(t.Sub(c.epoch)) }
 func (c *Cache) shard(hash uint64) *shard { return &c.shards[hash>>(64-shardBits)] }
 
 // Get makes e the entry that answers k at now, and reports whether there is one; otherwise e is of no use. Its bytes are those
-// that the cache has, with up to 64 KiB of others, which all stay as long as e does.
+// that the cache has, with up to 1 MiB of others, which all stay as long as e does.
 func (c *Cache) Get(e *Entry, k Key, now time.Time) bool {
 	t := c.since(now)
 	hit, due := c.get(e, k, t)

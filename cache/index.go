@@ -13,8 +13,8 @@ type index struct {
 type slot uint64
 
 const (
-	offsetBits = 16 // an entry of a chunk that is larger than maxChunk has it to itself
-	chunkBits  = 20
+	offsetBits = 20 // an entry of a chunk that is larger than maxChunk has it to itself
+	chunkBits  = 16
 	hashBits   = 63 - chunkBits - offsetBits
 )
 

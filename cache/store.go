@@ -6,7 +6,7 @@ import "slices"
 // thirty changes an entry; TestMemoryStaysWithinItsBound checks that the heap grows by about these sums.
 const (
 	slotOverhead  = 24  // bytes: its slot in the index, of 8 bytes, five eighths of which may be free
-	refOverhead   = 90  // bytes: a negative's place under its name, of 41 bytes, in a map that may be half empty
+	refOverhead   = 100 // bytes: a negative's place under its name, of 41 bytes, in a map that may be half empty
 	chainOverhead = 130 // bytes: its place under the name that a chain leads to, with the growth of the map that both bring about
 	askedOverhead = 76  // bytes: its Asked, which it may be the last to hold, and that one's place in a map
 	chunkOverhead = 80  // bytes: a chunk's place in the list of all, which may be half empty
@@ -15,15 +15,21 @@ const (
 // maxChunks is how many there are at most.
 const maxChunks = 1<<chunkBits - 1
 
-// The largest chunks are a sixteenth of the limit within these bounds, in bytes, and none is larger than all before it.
+// The largest chunks are a thirty-second of the limit within these bounds, in bytes, and none is larger than all before it.
+// Large ones are few, each of which a garbage collection has to look at.
 const (
 	minChunk = 1 << 10
-	maxChunk = 64 << 10
+	maxChunk = 1 << 20
 )
 
+// evictPace is how many bytes of the oldest chunk are looked at for each that is put in, when the next chunk would exceed the
+// limit. The oldest may have to be put behind the newest but for a quarter, and is gone before that one is full.
+const evictPace = 8
+
 // store holds entries in few large pieces of memory without pointers, chunks, so that the garbage collector has next to nothing
-// to look at. When their bytes exceed the limit the oldest chunk goes, and with it those of its entries that nobody asked for
-// since they were put there; the others are put behind the newest. That is nearly the order of use, and a hit moves nothing.
+// to look at. When there is no room for one more the oldest goes, and with it those of its entries that nobody asked for
+// since they were put there; the others are put behind the newest. That is nearly the order of use, and a hit moves nothing. It
+// goes bit by bit, so that nobody waits for all of it.
 type store struct {
 	index  index   // hash of a key → where its entry is
 	chunks []chunk // the oldest first
@@ -32,6 +38,7 @@ type store struct {
 	open   int // index in chunks of the one that takes small entries; -1: none
 	next   int // where in the oldest chunk eviction goes on
 	moved  int // bytes of the oldest chunk that were put behind the newest
+	pace   int // bytes of it that eviction may look at until the next entry is added
 
 	bytes     int64 // of all chunks, and of what entries take beside
 	live      int64 // of them, those of entries that can be found
@@ -61,10 +68,12 @@ func (st *store) used() int64 { return st.bytes + st.slots*st.slot }
 // cost is the most that an entry takes beside its slot, in bytes: with a chunk to itself.
 func cost(e *Entry) int64 { return chunkOverhead + int64(allocated(packedLen+len(e.data))) + beside(e) }
 
+const smallObject = 32 << 10 // bytes; the allocator has classes of sizes up to that, and takes whole pages for more
+
 // allocated is the most that the allocator takes for n bytes.
 func allocated(n int) int {
-	const small, page = 32 << 10, 8 << 10
-	if n <= small {
+	const page = 8 << 10
+	if n <= smallObject {
 		return n + n/8
 	}
 	return (n + page - 1) &^ (page - 1)
@@ -145,6 +154,7 @@ func (st *store) add(hash uint64, e *Entry) {
 	offset := len(c.bytes)
 	c.bytes = appendPacked(c.bytes, hash, e)
 	c.live += len(c.bytes) - offset
+	st.pace = evictPace * (len(c.bytes) - offset)
 	st.index.add(slotOf(hash, place{number, uint32(offset)}))
 	st.live += int64(len(c.bytes)-offset) + beside(e)
 	st.bytes += beside(e)
@@ -161,17 +171,28 @@ func (st *store) room(size int) uint32 {
 			return st.number(st.open)
 		}
 	}
-	most := max(min(int(st.limit/16), maxChunk), minChunk)
+	most := st.largest()
 	want := max(min(int(st.bytes), most), minChunk)
 	if size > most/4 {
 		want = size // of its own, so that the rest of the open one is not lost
 	} else {
 		st.open = len(st.chunks)
 	}
-	bytes := slices.Grow([]byte(nil), max(want, size))
+	bytes := reserve(max(want, size))
 	st.chunks = append(st.chunks, chunk{bytes: bytes})
 	st.bytes += chunkOverhead + int64(cap(bytes))
 	return st.number(len(st.chunks) - 1)
+}
+
+// largest is how large a chunk of several entries may be, in bytes.
+func (st *store) largest() int { return max(min(int(st.limit/32), maxChunk), minChunk) }
+
+// reserve returns room for n bytes, and for what the allocator adds to them. Much of it is not in RAM before it is written to.
+func reserve(n int) []byte {
+	if n <= smallObject {
+		return slices.Grow([]byte(nil), n)
+	}
+	return make([]byte, 0, allocated(n))
 }
 
 // remove takes the entry with that hash out and makes e it, as load does.
@@ -195,16 +216,21 @@ func (st *store) remove(hash uint64, e *Entry) bool {
 	return true
 }
 
-// evict takes an entry out and makes e it while a limit is exceeded; otherwise it returns false.
+// evict takes an entry out and makes e it while a limit is exceeded, or while it would be with another chunk and the pace allows
+// it; otherwise it returns false.
 func (st *store) evict(e *Entry) (hash uint64, ok bool) {
-	for len(st.chunks) > 0 && (st.used() > st.limit || len(st.chunks) >= maxChunks) {
+	for len(st.chunks) > 0 && st.exceeds(st.limit) || len(st.chunks) > 1 && st.exceeds(st.limit-int64(st.largest())) {
 		if st.open == 0 {
 			st.open = -1
 		}
 		for st.next < len(st.chunks[0].bytes) {
+			if st.pace <= 0 && !st.exceeds(st.limit) {
+				return 0, false
+			}
 			r := packed(st.chunks[0].bytes[st.next:])
 			i, found := st.lookup(r.hash())
 			st.next += r.size()
+			st.pace -= r.size()
 			switch {
 			case found == nil || &found[0] != &r[0]: // removed
 			case st.spares(r):
@@ -219,6 +245,9 @@ func (st *store) evict(e *Entry) (hash uint64, ok bool) {
 	}
 	return 0, false
 }
+
+// exceeds reports whether more is used than that, or there are as many chunks as there are numbers for.
+func (st *store) exceeds(bytes int64) bool { return st.used() > bytes || len(st.chunks) >= maxChunks }
 
 // spares reports whether an entry of the oldest chunk stays: one that was used, or any if there is much to be had from what is
 // not used any more. A quarter of the chunk is given up in any case, so that room for one entry is not made at the cost of

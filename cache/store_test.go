@@ -12,6 +12,9 @@ func numberedEntry(n uint64, size int) *Entry {
 	return &Entry{data: append(binary.BigEndian.AppendUint64(nil, n), make([]byte, size)...), stored: int64(n)}
 }
 
+// scattered is a hash for the number, so that those of many are not next to each other in the index.
+func scattered(n uint64) uint64 { return n * 0x9E3779B97F4A7C15 }
+
 // keep adds an entry in the place of an older one, and returns what made room for it.
 func (st *store) keep(hash uint64, e *Entry) (gone []uint64) {
 	var old Entry
@@ -159,17 +162,42 @@ func TestWhatWasReplacedGoesBeforeWhatIsThere(t *testing.T) {
 	st.wantSound(t)
 }
 
+// Nobody waits until a whole chunk has been made room of, also when all of it has a claim to stay.
 func TestMakingRoomEvictsLittle(t *testing.T) {
 	t.Parallel()
-	st := newStore(1<<20, slotOverhead)
-	most := 0
-	for hash := range uint64(50_000) {
-		gone := st.keep(hash, numberedEntry(hash, 50))
-		most = max(most, len(gone))
-		st.use(hash) // as all are, none has a claim to stay
+	for name, isUsed := range map[string]bool{"used": true, "unused": false} {
+		st := newStore(8<<20, slotOverhead)
+		most, all := 0, 0
+		for n := range uint64(300_000) {
+			hash := scattered(n)
+			gone := len(st.keep(hash, numberedEntry(n, 50)))
+			most, all = max(most, gone), all+gone
+			if isUsed {
+				st.use(hash)
+			}
+		}
+		if most > evictPace+1 || all < 100_000 {
+			t.Errorf("%s: got %d evicted of which %d for one, want at most %d for one", name, all, most, evictPace+1)
+		}
 	}
-	if each := maxChunk / (packedLen + 58); most == 0 || most > 2*each {
-		t.Errorf("got %d evicted for one, want at most two chunks of %d", most, each)
+}
+
+func TestLargestEntryThatFitsStays(t *testing.T) {
+	t.Parallel()
+	for limit := int64(64 << 10); limit < 72<<10; limit += 512 { // the allocator takes whole pages for it
+		st := newStore(limit, slotOverhead)
+		for n := range uint64(1000) {
+			st.keep(scattered(n), numberedEntry(n, 50))
+		}
+		const large = 1000
+		e := numberedEntry(large, int(limit))
+		for !st.fits(e) {
+			e.data = e.data[:len(e.data)-1]
+		}
+		if st.keep(large, e); !st.has(large) {
+			t.Errorf("one of %d bytes, with a limit of %d, is gone at once", len(e.data), limit)
+		}
+		st.wantSound(t)
 	}
 }
 
