@@ -19,6 +19,7 @@ type bench struct {
 	cpus      placement
 	length    time.Duration // of a load that has no end
 	authority *authority
+	realtime  bool // programs may go before all else on their CPU
 	progress  io.Writer
 }
 

@@ -3,16 +3,22 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	_ "embed"
+	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 )
 
-//go:embed floor.c
-var floorSource []byte
+var (
+	//go:embed floor.c
+	floorSource []byte
+	//go:embed collect.go.txt
+	collectSource []byte
+)
 
 // builtIn says where the programs that are built for the run will be.
 func builtIn(dir string) paths {
@@ -38,9 +44,41 @@ func build(ctx context.Context, dir string, peers []peer) error {
 		default:
 			continue
 		}
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("%v: %w\n%s", cmd.Args, err, out)
+		if _, err := output(cmd); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// buildCollecting makes a notyet that collects its garbage again and again once it is told to, and returns its path.
+func buildCollecting(ctx context.Context, dir string) (string, error) {
+	root, err := output(exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "notyet"))
+	if err != nil {
+		return "", err
+	}
+	source, overlay, program := filepath.Join(dir, "collect.go"), filepath.Join(dir, "overlay.json"), filepath.Join(dir, "collecting")
+	// What "go help build" says of -overlay: files that are not there take the place of those that are, or come in addition.
+	files, err := json.Marshal(map[string]map[string]string{
+		"Replace": {filepath.Join(string(bytes.TrimSpace(root)), "cmd", "notyet", "collect.go"): source},
+	})
+	if err != nil {
+		return "", err
+	}
+	for path, text := range map[string][]byte{source: collectSource, overlay: files} {
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			return "", err
+		}
+	}
+	_, err = output(exec.CommandContext(ctx, "go", "build", "-overlay", overlay, "-o", program, "notyet/cmd/notyet"))
+	return program, err
+}
+
+// output runs a command and returns what it printed; its error says so too.
+func output(cmd *exec.Cmd) ([]byte, error) {
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("%v: %w\n%s", cmd.Args, err, out)
+	}
+	return out, nil
 }

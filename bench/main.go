@@ -108,7 +108,10 @@ func (s setup) compare(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer nsd.stop()
-	b := &bench{dir: dir, cpus: cpus, length: s.length, authority: nsd, progress: stderr}
+	b := &bench{dir: dir, cpus: cpus, length: s.length, authority: nsd, progress: stderr, realtime: mayGoFirst()}
+	if !b.realtime {
+		fmt.Fprintln(stderr, "paced loads share their CPU with what else runs here: run as root, or with ulimit -r 1, to have them go first")
+	}
 	measure := func(ctx context.Context) ([]result, error) { return b.rounds(ctx, s.rounds, peers, s.workloads) }
 	if s.gate {
 		if err := absentPeer(peers); err != nil {

@@ -15,7 +15,6 @@ const (
 	bytesPerEntry metric = "bytes_per_entry" // resident beyond idle, per answer in the cache
 	p999GCMicros  metric = "p999_gc_us"      // p99.9 while garbage collections are forced
 	gcRatio       metric = "gc_ratio"        // that, as a multiple of p99.9 without
-	collections   metric = "collections"     // forced meanwhile
 	firstAnswerMs metric = "first_answer_ms" // from the start of the process
 	cpuAtStartMs  metric = "cpu_at_start_ms" // that the program used until then
 )
@@ -52,8 +51,6 @@ func (m metric) heading() heading {
 		return heading{text: "p99.9 µs in GCs"}
 	case gcRatio:
 		return heading{text: "of without", decimals: 2, plain: true}
-	case collections:
-		return heading{text: "GCs", plain: true}
 	case firstAnswerMs:
 		return heading{text: "first answer ms", decimals: 1}
 	case cpuAtStartMs:

@@ -16,7 +16,7 @@ func TestUsualRunIsEverythingButTheQuickOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := strings.Fields("hit hit2k hit20k nx watch tcp zipf miss size cores fill gc start")
+	want := strings.Fields("hit nx watch hit2k hit20k tcp zipf miss size cores fill gc start")
 	if !slices.Equal(opts.workloads, want) {
 		t.Errorf("got %q, want %q", opts.workloads, want)
 	}
@@ -48,7 +48,7 @@ func TestWrongUsage(t *testing.T) {
 		{"-names 0", "-names 0: 1 to 100000"},
 		{"-peers bind9", `-peers "bind9": there is no such peer: choose from floor, constant, unbound, dnsdist, recursor, bind, kresd, dnsmasq, coredns`},
 		{"-peers notyet", `-peers "notyet": there is no such peer`},
-		{"-workloads hits", `-workloads "hits": there is no such workload: choose from hit, floor, hit2k, hit20k, nx, watch, tcp, zipf, miss, size, cores, fill, gc, start`},
+		{"-workloads hits", `-workloads "hits": there is no such workload: choose from hit, floor, nx, watch, hit2k, hit20k, tcp, zipf, miss, size, cores, fill, gc, start`},
 		{"-against absent.json", "absent.json"},
 	} {
 		var stderr bytes.Buffer

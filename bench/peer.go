@@ -30,9 +30,8 @@ type setting struct {
 	at       netip.AddrPort // where it listens
 	upstream netip.AddrPort // where it forwards everything
 	dir      string
-	entries  int    // answers that it has to have room for
-	watch    bool   // the zone is under a watch; notyet only
-	admin    string // where the admin API listens; "": nowhere; notyet only
+	entries  int  // answers that it has to have room for
+	watch    bool // the zone is under a watch; notyet only
 }
 
 // room is the memory for the entries that no program needs more than, in bytes.
@@ -101,7 +100,7 @@ func notyetConfig(s setting) string {
 	}
 	return fmt.Sprintf(`listen: [%q]
 upstreams: [%q]
-admin: %q
+admin: ""
 cache: {memory: %dMiB}
-%s`, s.at, s.upstream, s.admin, s.room()>>20, watch)
+%s`, s.at, s.upstream, s.room()>>20, watch)
 }

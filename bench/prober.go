@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/netip"
 	"os"
 	"runtime"
@@ -22,8 +23,9 @@ import (
 // probe is the program that runs beside the load: "bench probe ADDRESS:PORT FILE RATE RCODE". It says "ready" when it has
 // read the file, begins when its input has a line, ends with its input, and then prints its probes as JSON.
 //
-// It is open-loop: it sends at a fixed rate, whether or not it has been answered. A latency is from just before the query
-// is sent to when the kernel has the answer, so that neither its own nor dnsperf's turn on their CPU is in it.
+// It is open-loop: it sends at a fixed rate, whether or not it has been answered, with gaps that vary so that it doesn't fall in
+// step with dnsperf. A latency is from just before the query is sent to when the kernel has the answer, so that neither its own
+// nor dnsperf's turn on their CPU is in it.
 func probe(args []string, stdin *os.File, stdout io.Writer) error {
 	const want = 4
 	if len(args) != want {
@@ -78,7 +80,7 @@ func dialStamped(addr netip.AddrPort) (int, error) {
 	return fd, nil
 }
 
-// run asks at an interval until there is something to read, or an end, on the descriptor stop; then it waits for the last
+// run asks at an interval, on average, until there is something to read, or an end, on the descriptor stop; then it waits for the last
 // answers. It keeps to one thread and the kernel's clock: Go's timers are a millisecond late on an idle program.
 func (p *probing) run(fd, stop int, interval time.Duration) error {
 	runtime.LockOSThread()
@@ -92,7 +94,7 @@ func (p *probing) run(fd, stop int, interval time.Duration) error {
 		for !due.After(time.Now()) {
 			now := time.Now()
 			_ = unix.Send(fd, p.next(now), 0) // lost, as packets may be
-			due = due.Add(interval)
+			due = due.Add(interval/2 + rand.N(interval))
 		}
 		if err := poll(waits, time.Until(due)); err != nil {
 			return err

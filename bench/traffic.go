@@ -30,13 +30,13 @@ const onceLimit = time.Minute // for a load that asks every name once
 // watchedRate is how fast names under watch are asked first: notyet spares their authorities.
 const watchedRate = 5000 // queries a second
 
-// probeRate is how many of the queries the prober asks in a second.
+// probeRate is how many queries the prober asks in a second: of a paced load as many as its CPU time allows.
 func (t traffic) probeRate() int {
-	const most = 1000
+	const beside, most = 1000, 5000
 	if t.rate == 0 {
-		return most
+		return beside
 	}
-	return min(most, t.rate/4)
+	return min(most, t.rate/2)
 }
 
 // measure starts p with nothing in its cache, warms it and measures once.
@@ -96,6 +96,11 @@ func (t traffic) observe(ctx context.Context, b *bench, srv *server) (sample, er
 		return nil, err
 	}
 	defer prober.abandon()
+	if t.rate > 0 && b.realtime {
+		if err := srv.goFirst(); err != nil {
+			return nil, err
+		}
+	}
 
 	before, err := b.read(ctx, srv)
 	if err != nil {
