@@ -80,8 +80,8 @@ func dialStamped(addr netip.AddrPort) (int, error) {
 	return fd, nil
 }
 
-// run asks at an interval, on average, until there is something to read, or an end, on the descriptor stop; then it waits for the last
-// answers. It keeps to one thread and the kernel's clock: Go's timers are a millisecond late on an idle program.
+// run asks at an interval, on average, until there is something to read, or an end, on the descriptor stop; then it waits for
+// the last answers. It keeps to one thread and the kernel's clock: Go's timers are a millisecond late on an idle program.
 func (p *probing) run(fd, stop int, interval time.Duration) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
