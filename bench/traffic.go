@@ -16,7 +16,7 @@ type traffic struct {
 	load      questions
 	probe     questions
 	once      bool          // each question of the load once; else over and over until the time is up
-	length    time.Duration // of a load over and over, whole seconds; 0: as long as all others
+	length    time.Duration // of a load over and over, whole seconds; 0: what the run has for all
 	rate      int           // queries a second, the prober's included; 0: as many as are answered
 	entries   int           // answers that are in the cache at the end
 	want      expected
@@ -30,7 +30,7 @@ const onceLimit = time.Minute // for a load that asks every name once
 // watchedRate is how fast names under watch are asked first: notyet spares their authorities.
 const watchedRate = 5000 // queries a second
 
-// probeRate is how many queries the prober asks in a second: of a paced load as many as its CPU time allows.
+// probeRate is how many queries the prober asks in a second: of a paced load half, up to what leaves dnsperf time on their CPU.
 func (t traffic) probeRate() int {
 	const beside, most = 1000, 5000
 	if t.rate == 0 {
