@@ -27,10 +27,10 @@ func against(before, now []result, goals []goal) []string {
 		}
 	}
 	for _, g := range goals {
-		was, ok := g.value(before)
-		is, also := g.value(now)
-		if ok && also && was > 0 && is/was > worsened {
-			lines = append(lines, fmt.Sprintf("%s: was %.2f, is %.2f (%s)", g.name, was, is, percent(is/was)))
+		was, ok := g.reached(before)
+		is, also := g.reached(now)
+		if ok && also && was.value > 0 && is.value/was.value > worsened {
+			lines = append(lines, fmt.Sprintf("%s: was %.2f, is %.2f (%s)", g.name, was.value, is.value, percent(is.value/was.value)))
 		}
 	}
 	return lines
@@ -54,7 +54,7 @@ func worse(was, is float64, upward bool) float64 {
 
 func percent(factor float64) string { return fmt.Sprintf("%.0f %% worse", 100*(factor-1)) }
 
-// metricsOf are those of r in all rounds, in a fixed order.
+// metricsOf are those of r in all turns, in a fixed order.
 func metricsOf(r result) []metric {
 	var all []metric
 	if len(r.Samples) == 0 {

@@ -58,22 +58,41 @@ func figures(workload string, m metric, programs []string) []figure {
 	return all
 }
 
-// value is what the goal's figure came to in the rounds of one run; ok is false when it was not measured. The best of others is
-// the one that it is the largest multiple of over all rounds: of two that are equal, each is better in some round, by chance.
-func (g goal) value(results []result) (value float64, ok bool) {
+// reached is what a goal's figure came to in one run: the median of its turns, and the spread of that.
+type reached struct{ value, from, to float64 }
+
+// reached is compared with the best of others, which is the one that it is the largest multiple of over all turns: of two that
+// are equal, each is better in some turn, by chance. ok is false when it was not measured.
+func (g goal) reached(results []result) (r reached, ok bool) {
 	of := g.of.values(results)
-	if g.to == nil {
-		return median(of)
-	}
-	for _, f := range g.to {
-		if r, measured := ratio(of, f.values(results)); measured {
-			value, ok = max(value, r), true
+	all := [][]float64{of}
+	if g.to != nil {
+		all = nil
+		for _, f := range g.to {
+			all = append(all, ratios(of, f.values(results)))
 		}
 	}
-	return value, ok
+	for _, values := range all {
+		if value, measured := median(values); measured && (!ok || value > r.value) {
+			r.value, ok = value, true
+			r.from, r.to = spread(values)
+		}
+	}
+	return r, ok
 }
 
-// values are those of the rounds. Where hit was not measured, the quick workload stands for it: it is the same load.
+// verdict is "open" where the run can't tell: the limit is within the spread.
+func (g goal) verdict(r reached) string {
+	switch {
+	case r.value <= g.limit:
+		return "met"
+	case r.from <= g.limit:
+		return "open"
+	}
+	return "missed"
+}
+
+// values are those of the turns. Where hit was not measured, the quick workload stands for it: it is the same load.
 func (f figure) values(results []result) []float64 {
 	workload := f.workload
 	if workload == "hit" && len(find(results, workload, ours).Samples) == 0 {
@@ -84,12 +103,12 @@ func (f figure) values(results []result) []float64 {
 
 // fault says that the goal is missed in results, or that it was not measured; "" when it is met.
 func (g goal) fault(results []result) string {
-	value, ok := g.value(results)
+	r, ok := g.reached(results)
 	switch {
 	case !ok:
 		return g.name + ": not measured"
-	case value > g.limit:
-		return fmt.Sprintf("%s: %.2f, at most %.2f", g.name, value, g.limit)
+	case r.value > g.limit:
+		return fmt.Sprintf("%s: %.2f, at most %.2f", g.name, r.value, g.limit)
 	}
 	return ""
 }
@@ -97,17 +116,13 @@ func (g goal) fault(results []result) string {
 // goalRows are the cells of a table of those goals that were measured, the headings first; nil when none was.
 func goalRows(goals []goal, results []result) [][]string {
 	number := func(v float64) string { return strconv.FormatFloat(v, 'f', 2, 64) }
-	rows := [][]string{{"goal", "", "is", "at most"}}
+	rows := [][]string{{"goal", "", "is", "from", "to", "at most"}}
 	for _, g := range goals {
-		value, ok := g.value(results)
+		r, ok := g.reached(results)
 		if !ok {
 			continue
 		}
-		verdict := "met"
-		if value > g.limit {
-			verdict = "missed"
-		}
-		rows = append(rows, []string{g.name, verdict, number(value), number(g.limit)})
+		rows = append(rows, []string{g.name, g.verdict(r), number(r.value), number(r.from), number(r.to), number(g.limit)})
 	}
 	if len(rows) == 1 {
 		return nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,14 +13,14 @@ const ours = "notyet"
 // sample is what one measurement of one program under one workload found.
 type sample map[metric]float64
 
-// result holds the samples of all rounds, in their order.
+// result holds the samples of all turns of all rounds, in their order.
 type result struct {
 	Workload string   `json:"workload"`
 	Program  string   `json:"program"`
 	Samples  []sample `json:"samples"`
 }
 
-// values returns what the rounds found for m, in their order; nil when it was not measured in all of them.
+// values returns what the turns found for m, in their order; nil when it was not measured in all of them.
 func (r result) values(m metric) []float64 {
 	var values []float64
 	for _, s := range r.Samples {
@@ -64,31 +65,32 @@ func median(values []float64) (m float64, ok bool) {
 	return (values[(n-1)/2] + values[n/2]) / 2, true
 }
 
-// medians has the median of each figure that all of samples have.
-func medians(samples []sample) sample {
-	all, of := result{Samples: samples}, sample{}
-	for m := range samples[0] {
-		if v, ok := median(all.values(m)); ok {
-			of[m] = v
-		}
-	}
-	return of
+// spread is where the median of more turns would be, two times out of three: between the order statistics that are half the root
+// of their number from the middle. Of three it is between the least and the largest. There must be at least one.
+func spread(values []float64) (from, to float64) {
+	values = slices.Sorted(slices.Values(values))
+	last := len(values) - 1
+	off := int(math.Ceil(math.Sqrt(float64(len(values))) / 2))
+	return values[max(last/2-off, 0)], values[min(last-last/2+off, last)]
 }
 
-// ratio is the median of what of is as a multiple of to in each round: what slows the machine down for a while slows
-// both. ok is false when a round lacks one of them.
-func ratio(of, to []float64) (r float64, ok bool) {
+// ratio is the median of the ratios.
+func ratio(of, to []float64) (r float64, ok bool) { return median(ratios(of, to)) }
+
+// ratios are what of is as a multiple of to in each turn: what slows the machine down for a while slows both. nil: a turn
+// lacks one of them.
+func ratios(of, to []float64) []float64 {
 	if len(of) != len(to) {
-		return 0, false
+		return nil
 	}
 	ratios := make([]float64, len(of))
 	for i := range of {
 		if to[i] == 0 {
-			return 0, false
+			return nil
 		}
 		ratios[i] = of[i] / to[i]
 	}
-	return median(ratios)
+	return ratios
 }
 
 // text lists the sample's metrics in the order of columns, for people.

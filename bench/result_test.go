@@ -1,7 +1,6 @@
 package main
 
 import (
-	"maps"
 	"math"
 	"slices"
 	"testing"
@@ -30,7 +29,7 @@ func TestMedian(t *testing.T) {
 	}
 }
 
-func TestRatioIsOfRounds(t *testing.T) {
+func TestRatioIsOfTurns(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name   string
@@ -39,9 +38,9 @@ func TestRatioIsOfRounds(t *testing.T) {
 		ok     bool
 	}{
 		// The medians alone would say 3.
-		{name: "a slow round slows both", of: []float64{3, 30, 3.3}, to: []float64{2, 20, 1.1}, want: 1.5, ok: true},
+		{name: "a slow turn slows both", of: []float64{3, 30, 3.3}, to: []float64{2, 20, 1.1}, want: 1.5, ok: true},
 		{name: "none"},
-		{name: "a round is missing", of: []float64{1, 2}, to: []float64{1}},
+		{name: "a turn is missing", of: []float64{1, 2}, to: []float64{1}},
 		{name: "nothing was used", of: []float64{1}, to: []float64{0}},
 	} {
 		if got, ok := ratio(tt.of, tt.to); math.Abs(got-tt.want) > 1e-9 || ok != tt.ok {
@@ -50,14 +49,14 @@ func TestRatioIsOfRounds(t *testing.T) {
 	}
 }
 
-func TestValuesAreOfAllRoundsOrNone(t *testing.T) {
+func TestValuesAreOfAllTurnsOrNone(t *testing.T) {
 	t.Parallel()
 	r := result{Samples: []sample{{cpuMicros: 3, p50Micros: 40}, {cpuMicros: 2}}}
 	if got := r.values(cpuMicros); !slices.Equal(got, []float64{3, 2}) {
 		t.Errorf("got %v, want 3 and 2", got)
 	}
 	if got := r.values(p50Micros); got != nil {
-		t.Errorf("got %v, want none, as a round has none", got)
+		t.Errorf("got %v, want none, as a turn has none", got)
 	}
 }
 
@@ -73,13 +72,15 @@ func TestUnmeasuredAreNotyetsOnly(t *testing.T) {
 	}
 }
 
-func TestFiguresOfARoundAreTheMediansOfItsTurns(t *testing.T) {
+func TestSpreadIsNarrowerTheMoreTurnsThereAre(t *testing.T) {
 	t.Parallel()
-	got := medians([]sample{{cpuMicros: 3, p99Micros: 9}, {cpuMicros: 1, p99Micros: 8}, {cpuMicros: 2, p99Micros: 100}})
-	if want := (sample{cpuMicros: 2, p99Micros: 9}); !maps.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
-	}
-	if got := medians([]sample{{cpuMicros: 3}, {}}); len(got) != 0 {
-		t.Errorf("got %v with a turn that failed, want none", got)
+	for _, tt := range []struct{ n, from, to int }{{1, 0, 0}, {3, 0, 2}, {4, 0, 3}, {9, 2, 6}, {75, 32, 42}} {
+		values := make([]float64, tt.n)
+		for i := range values {
+			values[i] = float64(tt.n - 1 - i)
+		}
+		if from, to := spread(values); from != float64(tt.from) || to != float64(tt.to) {
+			t.Errorf("of %d: got %v to %v, want %d to %d", tt.n, from, to, tt.from, tt.to)
+		}
 	}
 }

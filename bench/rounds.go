@@ -12,8 +12,7 @@ type turn struct {
 	workload workload
 	peer     peer
 	result   *result
-	taken    []sample // of the round under way
-	failed   bool     // it is not measured again
+	failed   bool // it is not measured again
 }
 
 // rounds measures every program under every workload, n times over. The programs of one
@@ -50,10 +49,6 @@ func (b *bench) round(ctx context.Context, turns []*turn, round int, label strin
 			}
 		}
 	}
-	for _, t := range turns {
-		t.result.Samples = append(t.result.Samples, medians(t.taken))
-		t.taken = nil
-	}
 	return nil
 }
 
@@ -80,7 +75,7 @@ func (b *bench) plan(peers []peer, workloads []workload) [][]*turn {
 // take measures one turn, once more if that fails. What fails again has no figures; the run goes on.
 func (b *bench) take(ctx context.Context, t *turn, round string) error {
 	if t.failed {
-		t.taken = append(t.taken, sample{})
+		t.result.Samples = append(t.result.Samples, sample{})
 		return nil
 	}
 	label := fmt.Sprintf("%s, %s, %s", round, t.workload.name, t.peer.name)
@@ -102,6 +97,6 @@ func (b *bench) take(ctx context.Context, t *turn, round string) error {
 	default:
 		fmt.Fprintf(b.progress, "%s: %s\n", label, s.text(t.workload.columns))
 	}
-	t.taken = append(t.taken, s)
+	t.result.Samples = append(t.result.Samples, s)
 	return nil
 }

@@ -16,7 +16,7 @@ type workload struct {
 	group   string // what it is chosen by
 	columns []metric
 	takes   takes
-	turns   int // of each program in a round, one after the other; a figure of the round is the median of them
+	turns   int // of each program in a round, one program after the other
 	measure func(ctx context.Context, b *bench, p peer) (sample, error)
 }
 
@@ -54,9 +54,9 @@ const (
 
 	// Workloads that take turns: what waking up costs, which is most of a paced load and a part of every miss, changes by a
 	// fifth from one second to the next; and of p99.9 little is seen in one load.
-	pacedTurns = 15
+	pacedTurns = 25
 	missTurns  = 5
-	gcTurns    = 3
+	gcTurns    = 5
 )
 
 // served are the columns of workloads that are a load.
