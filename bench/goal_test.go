@@ -15,7 +15,7 @@ func took(workload, program string, m metric, values ...float64) result {
 	return r
 }
 
-func TestGoalIsComparedWithTheBestOverAllRounds(t *testing.T) {
+func TestGoalIsComparedWithTheBestOverAllTurns(t *testing.T) {
 	t.Parallel()
 	g := goal{"hit to the best", figure{"hit", "notyet", cpuMicros}, figures("hit", cpuMicros, []string{"a", "b", "absent"}), 1}
 	results := []result{
@@ -24,7 +24,7 @@ func TestGoalIsComparedWithTheBestOverAllRounds(t *testing.T) {
 		took("hit", "b", cpuMicros, 4, 5, 2),
 		took("miss", "a", cpuMicros, 1, 1, 1),
 	}
-	// To a: 3/2, 6/6 and 3/4; to b: 3/4, 6/5 and 3/2; to the better one of each round it would be 1.5.
+	// To a: 3/2, 6/6 and 3/4; to b: 3/4, 6/5 and 3/2; to the better one of each turn it would be 1.5.
 	if got, ok := g.reached(results); !ok || got != (reached{value: 1.2, from: .75, to: 1.5}) {
 		t.Errorf("got %v, %v, want 1.2, from 0.75 to 1.5", got, ok)
 	}

@@ -83,14 +83,14 @@ func ratios(of, to []float64) []float64 {
 	if len(of) != len(to) {
 		return nil
 	}
-	ratios := make([]float64, len(of))
+	each := make([]float64, len(of))
 	for i := range of {
 		if to[i] == 0 {
 			return nil
 		}
-		ratios[i] = of[i] / to[i]
+		each[i] = of[i] / to[i]
 	}
-	return ratios
+	return each
 }
 
 // text lists the sample's metrics in the order of columns, for people.
