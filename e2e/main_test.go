@@ -6,7 +6,9 @@ import (
 	"flag"
 	"net/netip"
 	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 	"testing"
 
 	"notyet/e2e/testbed"
@@ -28,6 +30,9 @@ func TestMain(m *testing.M) {
 	}
 	// A program with the race detector waits for a second at its end, which tests would take for slowness.
 	_ = os.Setenv("GORACE", "atexit_sleep_ms=0")
+	if signal.Ignored(syscall.SIGHUP) { // under nohup; what is started would ignore it too, unless it is caught here
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	}
 	if notyetBinary = os.Getenv("NOTYET_E2E_BINARY"); notyetBinary == "" {
 		notyetBinary = testbed.Build(&run, os.Getenv("NOTYET_E2E_RACE") == "1")
 	}
