@@ -50,7 +50,7 @@ func TestMemoryStaysWithinItsBound(t *testing.T) {
 		part   float64 // of the memory, that they may have
 		least  float64 // of that, so that the constants are not too high
 	}{
-		{"A", []flood{{question: h + " A", answer: positive}}, .75, .8},
+		{"A", []flood{{question: h + " A", answer: positive}}, .75, .85},
 		{"chains", []flood{{question: h + " A", answer: chain}}, .75, .85},
 		{"NXDOMAIN", []flood{{question: h + " A", answer: negative}}, .25, .75},
 		{"NXDOMAIN behind cname", []flood{{question: "c" + h[1:] + " A", answer: dangling}}, .25, .7},

@@ -15,12 +15,11 @@ const (
 // maxChunks is how many there are at most.
 const maxChunks = 1<<chunkBits - 1
 
-// The largest chunks are a thirty-second of the limit within these bounds, in bytes, and none is larger than growth times all
-// before it. Large ones are few, each of which a garbage collection has to look at.
+// The largest chunks are a thirty-second of the limit within these bounds, in bytes, and none is larger than all before it.
+// Large ones are few, each of which a garbage collection has to look at.
 const (
 	minChunk = 1 << 10
 	maxChunk = 1 << 20
-	growth   = 3
 )
 
 // evictPace is how many bytes of the oldest chunk are looked at for each that is put in, when the next chunk would exceed the
@@ -173,7 +172,7 @@ func (st *store) room(size int) uint32 {
 		}
 	}
 	most := st.largest()
-	want := max(min(growth*int(st.bytes), most), minChunk)
+	want := max(min(int(st.bytes), most), minChunk)
 	if size > most/4 {
 		want = size // of its own, so that the rest of the open one is not lost
 	} else {
