@@ -80,13 +80,24 @@ func (w *logWriter) run(ctx context.Context) {
 			_, _ = w.write(line) // there is nowhere else to tell it
 		case line := <-w.awaited:
 			_, _ = w.write(line)
+			w.writeNext() // or it would be chance who is next
 		case <-ctx.Done():
 			w.running.Store(false)
-			for len(w.lines) > 0 {
-				_, _ = w.write(<-w.lines)
+			for w.writeNext() {
 			}
 			return
 		}
+	}
+}
+
+// writeNext writes one of the lines that nobody waits for, and reports whether there was one.
+func (w *logWriter) writeNext() bool {
+	select {
+	case line := <-w.lines:
+		_, _ = w.write(line)
+		return true
+	default:
+		return false
 	}
 }
 
