@@ -113,7 +113,7 @@ func TestWhatDoesNotFitIsAnsweredButNotKept(t *testing.T) {
 		r := tt.reply(w)
 		e := w.Put(k, r, at(0))
 		if w.Peek(k, at(0)) != nil {
-			t.Errorf("%s: one of %d bytes was kept", tt.name, cost(e))
+			t.Errorf("%s: one of %d bytes was kept", tt.name, size(e))
 		}
 		if after := w.totals(); after != before {
 			t.Errorf("%s: got %+v, want %+v: nothing makes room for what doesn't fit", tt.name, after, before)

@@ -59,18 +59,20 @@ type Cache struct {
 	epoch   time.Time
 	config  atomic.Pointer[Config] // never changed, but replaced
 	refresh func(Key) bool         // nil: nobody refreshes
+	_       [8]byte                // 64 up to here, with the 8 that Go puts before a structure of that size
 	shards  [1 << shardBits]shard
 }
 
-// shard has all entries of the names whose hash begins with its number.
+// shard has all entries of the names whose hash begins with its number. It takes whole cache lines, of 64 bytes; the lock and what
+// leads to a positive are on the first.
 type shard struct {
 	mu                 sync.Mutex // guards all below
+	positive, negative store
 	hits               [hitKinds]uint64
 	misses             uint64
-	positive, negative store
 	scratch            Entry               // for what a function is asked about that is handed in
 	byName             map[uint64][]uint64 // nameBits of a hash → hashes of the negatives that are of that name or deny it
-	_                  [64]byte            // the next shard's lock is on another cache line
+	_                  [24]byte
 }
 
 // The kinds of hit that are counted apart.
@@ -87,10 +89,11 @@ func New(config Config, now time.Time) *Cache {
 	c := &Cache{seed: maphash.MakeSeed(), epoch: now, refresh: config.Refresh}
 	c.config.Store(&config)
 	positive, negative := config.perShard()
+	a := config.arena()
 	for i := range c.shards {
 		s := &c.shards[i]
-		s.positive = newStore(positive, slotOverhead)
-		s.negative = newStore(negative, slotOverhead+refOverhead)
+		s.positive = newStore(positive, slotOverhead, a)
+		s.negative = newStore(negative, slotOverhead+refOverhead, a)
 		s.byName = make(map[uint64][]uint64)
 	}
 	return c
@@ -98,8 +101,14 @@ func New(config Config, now time.Time) *Cache {
 
 // perShard is what the positives of a shard may take, in bytes, and its negatives and failures.
 func (config Config) perShard() (positive, negative int64) {
-	all := max(config.Memory, MinMemory) >> shardBits
+	all := min(max(config.Memory, MinMemory)>>shardBits, 1<<offsetBits)
 	return all - all/negativeShare, all / negativeShare
+}
+
+// arena makes the memory for all shards.
+func (config Config) arena() *arena {
+	positive, negative := config.perShard()
+	return newArena((storeMemory(positive) + storeMemory(negative)) << shardBits)
 }
 
 // since turns a moment into nanoseconds since the epoch.
@@ -107,8 +116,8 @@ func (c *Cache) since(t time.Time) int64 { return int64(t.Sub(c.epoch)) }
 
 func (c *Cache) shard(hash uint64) *shard { return &c.shards[hash>>(64-shardBits)] }
 
-// Get makes e the entry that answers k at now, and reports whether there is one; otherwise e is of no use. Its bytes are those
-// that the cache has, with up to 1 MiB of others, which all stay as long as e does.
+// Get makes e the entry that answers k at now, and reports whether there is one; otherwise e is of no use. Its bytes are its own:
+// an entry that is used again has them where the last one had its bytes, if there is room, and nothing is allocated.
 func (c *Cache) Get(e *Entry, k Key, now time.Time) bool {
 	t := c.since(now)
 	hit, due := c.get(e, k, t)
@@ -120,11 +129,12 @@ func (c *Cache) Get(e *Entry, k Key, now time.Time) bool {
 
 // get also reports whether the entry is to be refreshed; whoever is told so does it.
 func (c *Cache) get(e *Entry, k Key, t int64) (hit, due bool) {
-	s := c.shard(k.hash)
+	s, own := c.shard(k.hash), e.data[:0]
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if r := s.positive.find(k.hash); r != nil {
 		if r.read(e); e.fresh(t) && e.matches(k) {
+			e.data = append(own, e.data...)
 			r.use()
 			s.hits[hitPositive]++
 			return true, r.dueLocked(e, t)
@@ -132,12 +142,14 @@ func (c *Cache) get(e *Entry, k Key, t int64) (hit, due bool) {
 	}
 	if r := s.negative.find(k.hash); r != nil {
 		if s.negative.read(r, e); e.fresh(t) && e.matches(k) && e.asked.stands(t) {
+			e.data = append(own, e.data...)
 			r.use()
 			e.asked.touch(t)
 			s.hits[e.hit()]++
 			return true, r.dueLocked(e, t)
 		}
 	}
+	e.data = own
 	s.misses++
 	return false, false
 }

@@ -55,6 +55,9 @@ func (e *Entry) Stale() bool { return e.flags&flagStale != 0 }
 // Rcode is the response code, 0 to 15.
 func (e *Entry) Rcode() int { return int(e.rcode) }
 
+// Len is how many bytes the message has, without OPT.
+func (e *Entry) Len() int { return int(e.length) }
+
 // Lifetime is how long the entry may be used from when it was made, 0 if it was not kept.
 func (e *Entry) Lifetime() time.Duration { return time.Duration(e.lifetime) * time.Millisecond }
 

@@ -1,87 +1,103 @@
 package cache
 
+import "encoding/binary"
+
 // index leads from a key's hash to where its entry may be. A slot is one word, and those that a hash may be in are next to each
 // other, so that a look seldom touches more than one cache line: open addressing with linear probing (Knuth, The Art of
-// Computer Programming, volume 3, section 6.4, algorithms L and R). It grows and never shrinks.
+// Computer Programming, volume 3, section 6.4, algorithms L and R). It never shrinks.
 type index struct {
-	slots []slot // a power of two, at most three quarters of them in use
+	slots slots // a power of two, at most three quarters of them in use
 	used  int
 }
 
-// slot has, from its highest bit on: one that is set, the lowest bits of the hash, the number of a chunk, and where in the
-// chunk the entry begins. The zero slot is free.
+// slots are slots in a row, in memory that the garbage collector does not look at.
+type slots []byte
+
+// slot has, from its highest bit on: one that is set, the lowest bits of the hash, and where in the ring the entry begins. The
+// zero slot is free.
 type slot uint64
 
 const (
-	offsetBits = 20 // an entry of a chunk that is larger than maxChunk has it to itself
-	chunkBits  = 16
-	hashBits   = 63 - chunkBits - offsetBits
+	offsetBits = 36
+	hashBits   = 63 - offsetBits
 )
 
-const minSlots = 8 // a cache line
+const (
+	slotLen  = 8   // bytes
+	minSlots = 512 // a page of memory on most machines
+)
 
-func newIndex() index { return index{slots: make([]slot, minSlots)} }
+func (s slots) len() int { return len(s) / slotLen }
 
-func slotOf(hash uint64, p place) slot {
+func (s slots) at(i int) slot { return slot(binary.NativeEndian.Uint64(s[i*slotLen:])) }
+
+func (s slots) set(i int, to slot) { binary.NativeEndian.PutUint64(s[i*slotLen:], uint64(to)) }
+
+func slotOf(hash uint64, offset int) slot {
 	const inUse = 1 << hashBits
-	return slot((hash&(inUse-1)|inUse)<<chunkBits|uint64(p.chunk))<<offsetBits | slot(p.offset)
+	return slot(hash&(inUse-1)|inUse)<<offsetBits | slot(offset)
 }
 
-func (s slot) place() place {
-	return place{chunk: uint32(s>>offsetBits) & (1<<chunkBits - 1), offset: uint32(s) & (1<<offsetBits - 1)}
-}
+func (s slot) offset() int { return int(s & (1<<offsetBits - 1)) }
 
 // hash is the part of the hash that the slot has.
-func (s slot) hash() uint64 { return uint64(s) >> (chunkBits + offsetBits) & (1<<hashBits - 1) }
+func (s slot) hash() uint64 { return uint64(s) >> offsetBits & (1<<hashBits - 1) }
 
 // mayBe reports whether the slot is of a hash like that one.
 func (s slot) mayBe(hash uint64) bool { return s.hash() == hash&(1<<hashBits-1) }
 
 // home is where the search for a hash begins; it goes on with after, and ends at a free slot.
-func (x *index) home(hash uint64) int { return int(hash) & (len(x.slots) - 1) }
+func (x *index) home(hash uint64) int { return int(hash) & (x.slots.len() - 1) }
 
-func (x *index) after(i int) int { return (i + 1) & (len(x.slots) - 1) }
+func (x *index) after(i int) int { return (i + 1) & (x.slots.len() - 1) }
 
 // has reports whether the slot is there.
 func (x *index) has(s slot) bool {
 	i := x.home(s.hash())
-	for x.slots[i] != 0 && x.slots[i] != s {
+	for x.slots.at(i) != 0 && x.slots.at(i) != s {
 		i = x.after(i)
 	}
-	return x.slots[i] == s
+	return x.slots.at(i) == s
+}
+
+// isFull reports whether it has to have more slots before anything is added.
+func (x *index) isFull() bool { return x.used >= x.slots.len()*3/4 }
+
+// moveTo puts what there is into other slots, a power of two. Whatever these say is lost.
+func (x *index) moveTo(other slots) {
+	clear(other)
+	old := x.slots
+	x.slots = other
+	for i := range old.len() {
+		if s := old.at(i); s != 0 {
+			x.put(s)
+		}
+	}
 }
 
 // add puts the slot into a free one.
 func (x *index) add(s slot) {
-	if x.used++; x.used > len(x.slots)*3/4 {
-		old := x.slots
-		x.slots = make([]slot, 2*len(old))
-		for _, s := range old {
-			if s != 0 {
-				x.put(s)
-			}
-		}
-	}
+	x.used++
 	x.put(s)
 }
 
 func (x *index) put(s slot) {
 	i := x.home(s.hash())
-	for x.slots[i] != 0 {
+	for x.slots.at(i) != 0 {
 		i = x.after(i)
 	}
-	x.slots[i] = s
+	x.slots.set(i, s)
 }
 
 // remove frees slot i. Those behind it that it kept from their home move up, so that a search still finds them.
 func (x *index) remove(i int) {
 	x.used--
-	for j := x.after(i); x.slots[j] != 0; j = x.after(j) {
-		distance := func(from, to int) int { return (to - from) & (len(x.slots) - 1) }
-		if distance(x.home(x.slots[j].hash()), j) >= distance(i, j) {
-			x.slots[i] = x.slots[j]
+	for j := x.after(i); x.slots.at(j) != 0; j = x.after(j) {
+		distance := func(from, to int) int { return (to - from) & (x.slots.len() - 1) }
+		if s := x.slots.at(j); distance(x.home(s.hash()), j) >= distance(i, j) {
+			x.slots.set(i, s)
 			i = j
 		}
 	}
-	x.slots[i] = 0
+	x.slots.set(i, 0)
 }

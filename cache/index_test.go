@@ -2,6 +2,7 @@ package cache
 
 import (
 	"math/rand/v2"
+	"reflect"
 	"testing"
 )
 
@@ -10,10 +11,11 @@ func TestIndexLeadsToWhatWasAddedAndNotRemoved(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(20) {
 		random := rand.New(rand.NewPCG(seed, 0))
-		x := newIndex()
+		var x index
+		x.moveTo(make(slots, 8*slotLen))
 		want := make(map[slot]bool)
 		for range 20_000 {
-			s := slotOf(random.Uint64N(1+seed*seed*10), place{random.Uint32N(4), random.Uint32N(4)})
+			s := slotOf(random.Uint64N(1+seed*seed*10), random.IntN(16))
 			switch i := slotIn(&x, s); {
 			case want[s] != (i >= 0):
 				t.Fatalf("seed %d: got slot %#x at %d, want it there: %v", seed, s, i, want[s])
@@ -21,12 +23,15 @@ func TestIndexLeadsToWhatWasAddedAndNotRemoved(t *testing.T) {
 				x.remove(i)
 				delete(want, s)
 			case random.IntN(3) > 0:
+				if x.isFull() {
+					x.moveTo(make(slots, 2*len(x.slots)))
+				}
 				x.add(s)
 				want[s] = true
 			}
 		}
-		if x.used != len(want) || x.used > len(x.slots)*3/4 {
-			t.Errorf("seed %d: got %d slots of %d used, want %d and at most three quarters", seed, x.used, len(x.slots), len(want))
+		if x.used != len(want) || x.used > x.slots.len()*3/4 {
+			t.Errorf("seed %d: got %d slots of %d used, want %d and at most three quarters", seed, x.used, x.slots.len(), len(want))
 		}
 		for s := range want {
 			if !x.has(s) {
@@ -38,8 +43,8 @@ func TestIndexLeadsToWhatWasAddedAndNotRemoved(t *testing.T) {
 
 // slotIn is where the slot is, or -1.
 func slotIn(x *index, s slot) int {
-	for i := range x.slots {
-		if x.slots[i] == s {
+	for i := range x.slots.len() {
+		if x.slots.at(i) == s {
 			return i
 		}
 	}
@@ -50,10 +55,10 @@ func TestSlotHasAPlaceAndPartOfAHash(t *testing.T) {
 	t.Parallel()
 	const like = 1 << hashBits
 	for _, hash := range []uint64{0, 1, like - 1, like, 1<<64 - 1, 0xDEAD_BEEF_CAFE_F00D} {
-		for _, p := range []place{{}, {1, 1}, {maxChunks, maxChunk - 1}, {maxChunks, 0}, {0, maxChunk - 1}} {
-			s := slotOf(hash, p)
-			if s == 0 || s.place() != p || s.hash() != hash%like {
-				t.Errorf("hash %#x at %v: got %#x, which has %#x at %v", hash, p, s, s.hash(), s.place())
+		for _, offset := range []int{0, 1, 1<<offsetBits - 1} {
+			s := slotOf(hash, offset)
+			if s == 0 || s.offset() != offset || s.hash() != hash%like {
+				t.Errorf("hash %#x at %#x: got %#x, which has %#x at %#x", hash, offset, s, s.hash(), s.offset())
 			}
 			if !s.mayBe(hash) || !s.mayBe(hash^like) || s.mayBe(hash^1) || s.mayBe(hash^like>>1) {
 				t.Errorf("hash %#x: %#x is taken for another one's", hash, s)
@@ -65,7 +70,7 @@ func TestSlotHasAPlaceAndPartOfAHash(t *testing.T) {
 // Two keys whose hashes are the same but for what a slot doesn't have of them.
 func TestEntriesWithHashesAlikeAreToldApart(t *testing.T) {
 	t.Parallel()
-	st := newStore(64<<10, slotOverhead)
+	st := storeOf(64 << 10)
 	const one, other = 5, 5 | 1<<hashBits
 	st.keep(one, numberedEntry(1, 50))
 	if st.has(other) {
@@ -81,20 +86,15 @@ func TestEntriesWithHashesAlikeAreToldApart(t *testing.T) {
 	}
 }
 
-// Chunks are numbered with the bits that a slot has for them: there must not be more.
-func TestChunksAreNotMoreThanThereAreNumbers(t *testing.T) {
+func TestLockAndWhatLeadsToAPositiveAreOnOneCacheLine(t *testing.T) {
 	t.Parallel()
-	st := newStore(1<<40, slotOverhead)
-	st.keep(0, numberedEntry(0, 0))  // keeps the first chunk
-	e := numberedEntry(1, maxChunk)  // has a chunk to itself, which is gone when it is replaced
-	for len(st.chunks) < maxChunks { // what replacing it often leaves
-		st.chunks = append(st.chunks, chunk{})
-		st.bytes += chunkOverhead
-	}
-	for range 10 {
-		st.keep(1, e)
-		if got := st.peek(1); len(st.chunks) > maxChunks || !same(got, e) {
-			t.Fatalf("got %d chunks, want at most %d; the entry is there: %v", len(st.chunks), maxChunks, got != nil)
-		}
+	const line = 64 // bytes
+	all, one := reflect.TypeFor[Cache](), reflect.TypeFor[shard]()
+	shards, _ := all.FieldByName("shards")
+	positive, _ := one.FieldByName("positive")
+	ring, _ := positive.Type.FieldByName("ring")
+	memory, _ := ring.Type.FieldByName("memory")
+	if one.Field(0).Name != "mu" || one.Size()%line != 0 || (shards.Offset+8)%line != 0 || positive.Offset+ring.Offset+memory.Offset+memory.Type.Size() > line {
+		t.Errorf("got shards of %d bytes from %d on, and the memory at %d of one", one.Size(), shards.Offset, positive.Offset+ring.Offset+memory.Offset)
 	}
 }

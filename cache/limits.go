@@ -3,13 +3,15 @@ package cache
 import "maps"
 
 // SetLimits replaces what the cache was made with, but for Refresh. What would not be kept for as long any more goes, and when
-// there is less room the oldest do that nobody asked for since they were put in.
+// there is less room the oldest do that nobody asked for since they were put in. For another Memory all entries are copied, those
+// of one shard at a time while its lock is held.
 func (c *Cache) SetLimits(config Config) {
 	old := c.config.Swap(&config)
 	if config.Memory != old.Memory {
 		positive, negative := config.perShard()
+		a := config.arena()
 		for i := range c.shards {
-			c.resize(&c.shards[i], positive, negative)
+			c.resize(&c.shards[i], positive, negative, a)
 		}
 	}
 	if config.Memory < old.Memory {
@@ -25,12 +27,12 @@ func (c *Cache) SetLimits(config Config) {
 	}
 }
 
-// resize gives a shard other limits.
-func (c *Cache) resize(s *shard, positive, negative int64) {
+// resize gives a shard other limits, and memory of that arena.
+func (c *Cache) resize(s *shard, positive, negative int64, a *arena) {
 	var gone []ref
 	s.mu.Lock()
-	s.positive.resize(positive, func(uint64, *Entry) {})
-	s.negative.resize(negative, func(hash uint64, e *Entry) {
+	s.positive.resize(positive, a, func(uint64, *Entry) {})
+	s.negative.resize(negative, a, func(hash uint64, e *Entry) {
 		s.unindexLocked(hash, hash)
 		gone = e.appendDenied(gone, hash)
 	})

@@ -4,8 +4,7 @@ import (
 	"encoding/binary"
 )
 
-// packed is an entry as a store keeps it: a header, and then Entry.data. What it says is never changed, apart from when it is due
-// and from its marks, which the shard's lock guards; so the rest may be read without the lock, for as long as it takes.
+// packed is an entry as a store keeps it: a header, and then Entry.data. The shard's lock guards it.
 type packed []byte
 
 // Where the header's fields are. Their order is that of the bytes on most machines, so that each is read at once.

@@ -67,10 +67,10 @@ func (s *shard) putPositiveLocked(hash uint64, e *Entry) (kept bool) {
 	if !s.positive.fits(e) {
 		return false
 	}
-	s.positive.add(hash, e)
 	var old Entry
-	for _, ok := s.positive.evict(&old); ok; _, ok = s.positive.evict(&old) {
+	for _, ok := s.positive.evict(&old, e); ok; _, ok = s.positive.evict(&old, e) {
 	}
+	s.positive.add(hash, e)
 	return true
 }
 
@@ -182,13 +182,13 @@ func (s *shard) putNegativeLocked(hash uint64, e *Entry) (gone []ref) {
 	if e.lifetime == 0 || !s.negative.fits(e) {
 		return e.appendDenied(gone, hash)
 	}
-	s.negative.add(hash, e)
-	s.indexLocked(hash, hash)
 	var old Entry
-	for oldHash, ok := s.negative.evict(&old); ok; oldHash, ok = s.negative.evict(&old) {
+	for oldHash, ok := s.negative.evict(&old, e); ok; oldHash, ok = s.negative.evict(&old, e) {
 		s.unindexLocked(oldHash, oldHash)
 		gone = old.appendDenied(gone, oldHash)
 	}
+	s.negative.add(hash, e)
+	s.indexLocked(hash, hash)
 	return gone
 }
 

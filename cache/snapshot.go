@@ -40,7 +40,7 @@ const snapshotBuffer = 64 << 10
 func newChecksum() hash.Hash32 { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) }
 
 // WriteSnapshot writes the positives that may be used at now, or stand in, and returns how many. It holds the lock of
-// one shard at a time, and only to list what the shard has. What is put in meanwhile may be missing.
+// one shard at a time, and only to copy what the shard has. What is put in meanwhile may be missing.
 func (c *Cache) WriteSnapshot(w io.Writer, now time.Time) (entries int, err error) {
 	sum := newChecksum()
 	out := bufio.NewWriterSize(io.MultiWriter(w, sum), snapshotBuffer)
@@ -50,10 +50,12 @@ func (c *Cache) WriteSnapshot(w io.Writer, now time.Time) (entries int, err erro
 		return 0, err
 	}
 	t := c.since(now)
-	var record []byte
+	var record, copied []byte
+	var e Entry
 	for i := range c.shards {
-		for _, e := range c.shards[i].positives() {
-			if !c.ofUse(&e, t) {
+		copied = c.shards[i].appendPositives(copied[:0])
+		for r := packed(copied); len(r) > 0; r = r[r.size():] {
+			if r.read(&e); !c.ofUse(&e, t) {
 				continue
 			}
 			record = e.appendRecord(record[:0], t)
@@ -78,15 +80,14 @@ func (c *Cache) ofUse(e *Entry, now int64) bool {
 	return e.fresh(now) || e.flags&flagNoStale == 0 && now < e.expires()+int64(c.config.Load().Stale)
 }
 
-// positives are all there are, the oldest first.
-func (s *shard) positives() []Entry {
+// appendPositives appends a copy of each, the oldest first.
+func (s *shard) appendPositives(dst []byte) []byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	all := make([]Entry, 0, s.positive.index.used)
-	for _, e := range s.positive.all {
-		all = append(all, *e)
+	for r := range s.positive.all {
+		dst = append(dst, r[:r.size()]...)
 	}
-	return all
+	return dst
 }
 
 // appendRecord appends the entry as it stands in a snapshot of now. Its age rounds up, so that it never outlives itself.

@@ -35,11 +35,11 @@ func (c *Cache) StandIn(k Key, reason []byte, now time.Time) *Entry {
 	}
 	e := c.newStandIn(&known, reason, t)
 	gone := s.putNegativeLocked(k.hash, e)
+	if known.fresh(t) {
+		e = known.Clone() // what was made takes over when its time is up
+	}
 	s.mu.Unlock()
 	c.unindexDenied(gone)
-	if known.fresh(t) {
-		return known.Clone() // what was made takes over when its time is up
-	}
 	return e
 }
 

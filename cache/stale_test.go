@@ -292,3 +292,51 @@ func TestWhatStandsInHasItsShareOfTheMemory(t *testing.T) {
 		t.Errorf("got %d bytes and %d evictions, want at most %d, and some", got.bytes, got.evictions, MinMemory/4)
 	}
 }
+
+// What the cache gives has bytes of its own, also while others take the place of what it was given from.
+func TestAnswerStaysAsItWasWhateverComesAfter(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, staleFor(time.Hour))
+	k := w.key("www.example. A")
+	w.put(0, "www.example. A", a("www.example.", 300*s))
+	w.put(0, "gone.example. A", nxdomain(300*s))
+	given := map[string]*Entry{
+		"Get":     w.got(k, at(0)),
+		"Get no":  w.got(w.key("gone.example. A"), at(0)),
+		"Peek":    w.Peek(k, at(0)),
+		"StandIn": w.StandIn(k, nil, at(0)),
+	}
+	want := make(map[string]*Entry)
+	for name, e := range given {
+		want[name] = e.Clone()
+	}
+	positive := w.raw("h00000000.example. A", a("h00000000.example.", 300*s))
+	negative := w.raw("n00000000.example. A", nxdomain(300*s))
+	for n := range 50_000 {
+		positive.put(0, n)
+		negative.put(0, n)
+	}
+	for name, e := range given {
+		if !same(e, want[name]) {
+			t.Errorf("%s: got % x, want % x as before", name, e.data, want[name].data)
+		}
+	}
+}
+
+// An entry that is used for one Get after the other never writes to what the cache has.
+func TestMissLeavesWhatIsThereAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, staleFor(time.Hour))
+	old, other := w.key("old.example. A"), w.key("www.example. A")
+	w.put(0, "old.example. A", a("old.example.", 10*s))
+	w.put(0, "www.example. A", a("www.example.", 300*s))
+	want, _ := w.PeekStale(old, at(0))
+	var e Entry
+	if !w.Get(&e, other, at(20*s)) || w.Get(&e, old, at(20*s)) || !w.Get(&e, other, at(20*s)) {
+		t.Fatal("got no hit, a miss and a hit")
+	}
+	shard := w.shard(old.hash)
+	if got := shard.positive.peek(old.hash); !same(got, want) {
+		t.Errorf("got % x, want % x as before", got.data, want.data)
+	}
+}

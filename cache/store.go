@@ -1,83 +1,78 @@
 package cache
 
-import "slices"
-
 // What an entry takes beside its packed bytes. Measured (Go 1.26, amd64) with 4 to 40 MiB full of small answers and up to
-// thirty changes an entry; TestMemoryStaysWithinItsBound checks that the heap grows by about these sums.
+// thirty changes an entry; TestMemoryStaysWithinItsBound checks that memory grows by about these sums.
 const (
 	slotOverhead  = 24  // bytes: its slot in the index, of 8 bytes, five eighths of which may be free
 	refOverhead   = 100 // bytes: a negative's place under its name, of 41 bytes, in a map that may be half empty
 	chainOverhead = 130 // bytes: its place under the name that a chain leads to, with the growth of the map that both bring about
 	askedOverhead = 76  // bytes: its Asked, which it may be the last to hold, and that one's place in a map
-	chunkOverhead = 80  // bytes: a chunk's place in the list of all, which may be half empty
 )
 
-// maxChunks is how many there are at most.
-const maxChunks = 1<<chunkBits - 1
-
-// The largest chunks are a thirty-second of the limit within these bounds, in bytes, and none is larger than all before it.
-// Large ones are few, each of which a garbage collection has to look at.
+// How much of a ring's memory is counted although no entry is in it: parts of pages, and what is not released yet, as there is too
+// little of it. It is a sixty-fourth of the limit within these bounds, in bytes.
 const (
-	minChunk = 1 << 10
-	maxChunk = 1 << 20
+	minSpare = 8 << 10
+	maxSpare = 64 << 10
 )
 
-// evictPace is how many bytes of the oldest chunk are looked at for each that is put in, when the next chunk would exceed the
-// limit. The oldest may have to be put behind the newest but for a quarter, and is gone before that one is full.
+// evictPace is how many bytes of the oldest entries may be looked at without anything being evicted, for each that is put in.
 const evictPace = 8
 
-// store holds entries in few large pieces of memory without pointers, chunks, so that the garbage collector has next to nothing
-// to look at. When there is no room for one more the oldest goes, and with it those of its entries that nobody asked for
-// since they were put there; the others are put behind the newest. That is nearly the order of use, and a hit moves nothing. It
-// goes bit by bit, so that nobody waits for all of it.
+// store holds entries in a ring, without pointers, so that the garbage collector has next to nothing to look at. When there is no
+// room for one more the oldest is evicted, unless somebody asked for it since it was put there: then it is put behind the newest.
+// That is nearly the order of use, and a hit moves nothing. A removed entry only leaves the index. When there are many of
+// those, the oldest of the others are all put behind the newest, bit by bit.
 type store struct {
-	index  index   // hash of a key → where its entry is
-	chunks []chunk // the oldest first
-	first  uint32  // number of chunks[0]; the others are numbered on from there, round and round
+	index  index     // hash of a key → where its entry is
+	ring   ring      // whose memory is what a hit needs next
+	tables [2][]byte // for the index, which moves from one to the other when it has to grow
+	table  int       // the one that it is in
 	asked  map[uint64]*Asked
-	open   int // index in chunks of the one that takes small entries; -1: none
-	next   int // where in the oldest chunk eviction goes on
-	moved  int // bytes of the oldest chunk that were put behind the newest
-	pace   int // bytes of it that eviction may look at until the next entry is added
+	pace   int // bytes of the oldest that may be looked at before the next entry is added
 
-	bytes     int64 // of all chunks, and of what entries take beside
-	live      int64 // of them, those of entries that can be found
-	limit     int64
+	live      int   // bytes in the ring of entries that are in the index
+	beside    int64 // bytes that they take beside
+	spare     int   // bytes of the ring without entries that are counted
+	limit     int64 // bytes
 	slots     int64 // the most entries there have been: neither index nor maps shrink
 	slot      int64 // bytes that each of them takes
 	evictions uint64
 }
 
-// place is the number of a chunk, below 1 << chunkBits, and where in it an entry begins.
-type place struct{ chunk, offset uint32 }
-
-// chunk has packed entries one behind the other. What has been written stays as long as anybody reads it: a removed entry only
-// leaves the index, and the bytes are never used again.
-type chunk struct {
-	bytes []byte // nil: nothing leads to it
-	live  int    // bytes of entries that are in the index
+// newStore makes one with memory of the arena: storeMemory of its limit.
+func newStore(limit, slot int64, a *arena) store {
+	st := store{
+		ring: newRing(a, int(limit)), tables: [2][]byte{a.take(tableLen(limit)), a.take(tableLen(limit))}, asked: make(map[uint64]*Asked),
+		spare: int(max(min(limit/64, maxSpare), minSpare)), limit: limit, slot: slot,
+	}
+	st.index.slots = st.tables[0][:minSlots*slotLen] // all zero, as nobody had them before
+	return st
 }
 
-func newStore(limit, slot int64) store {
-	return store{index: newIndex(), asked: make(map[uint64]*Asked), open: -1, limit: limit, slot: slot}
+// storeMemory is how many bytes of an arena a store takes.
+func storeMemory(limit int64) int { return pages(int(limit)) + 2*pages(tableLen(limit)) }
+
+// tableLen is how many bytes the index of a store can have.
+func tableLen(limit int64) int {
+	n := minSlots
+	for int64(n)*3/4 < limit/(packedLen+slotOverhead) {
+		n *= 2
+	}
+	return n * slotLen
 }
 
 // used is what the entries take, in bytes.
-func (st *store) used() int64 { return st.bytes + st.slots*st.slot }
-
-// cost is the most that an entry takes beside its slot, in bytes: with a chunk to itself.
-func cost(e *Entry) int64 { return chunkOverhead + int64(allocated(packedLen+len(e.data))) + beside(e) }
-
-const smallObject = 32 << 10 // bytes; the allocator has classes of sizes up to that, and takes whole pages for more
-
-// allocated is the most that the allocator takes for n bytes.
-func allocated(n int) int {
-	const page = 8 << 10
-	if n <= smallObject {
-		return n + n/8
+func (st *store) used() int64 {
+	n := st.slots*st.slot + st.beside
+	if size := st.ring.size(); size > 0 {
+		n += int64(size + st.spare)
 	}
-	return (n + page - 1) &^ (page - 1)
+	return n
 }
+
+// size is how many bytes an entry takes in the ring.
+func size(e *Entry) int { return packedLen + len(e.data) }
 
 // beside is what an entry takes beside its packed bytes and its slot.
 func beside(e *Entry) (n int64) {
@@ -91,7 +86,19 @@ func beside(e *Entry) (n int64) {
 }
 
 // fits reports whether there is room for e once all others are gone.
-func (st *store) fits(e *Entry) bool { return cost(e)+max(st.slots, 1)*st.slot <= st.limit }
+func (st *store) fits(e *Entry) bool {
+	return max(st.slots, 1)*st.slot+beside(e)+int64(size(e)+st.spare) <= st.limit
+}
+
+// hasRoom reports whether there is room for e beside what there is. It also bounds the ring to what the rest leaves it, so that it goes
+// on at the beginning, where memory is in RAM.
+func (st *store) hasRoom(e *Entry) bool {
+	slots := max(st.slots, int64(st.index.used)+1)
+	most := int(st.limit-slots*st.slot-st.beside-beside(e)) - st.spare
+	st.ring.limit = max(most, 0)
+	_, ok := st.ring.place(size(e))
+	return ok && st.ring.size()+size(e) <= most
+}
 
 // find returns the entry of the key with that hash, or nil.
 func (st *store) find(hash uint64) packed {
@@ -102,9 +109,9 @@ func (st *store) find(hash uint64) packed {
 // lookup is find that also returns the entry's slot.
 func (st *store) lookup(hash uint64) (i int, r packed) {
 	x := &st.index
-	for i = x.home(hash); x.slots[i] != 0; i = x.after(i) {
-		if s := x.slots[i]; s.mayBe(hash) {
-			if r := st.at(s.place()); r.hash() == hash {
+	for i = x.home(hash); x.slots.at(i) != 0; i = x.after(i) {
+		if s := x.slots.at(i); s.mayBe(hash) {
+			if r := st.at(s.offset()); r.hash() == hash {
 				return i, r
 			}
 		}
@@ -112,13 +119,8 @@ func (st *store) lookup(hash uint64) (i int, r packed) {
 	return i, nil
 }
 
-// at is the entry at that place.
-func (st *store) at(p place) packed { return packed(st.chunk(p.chunk).bytes[p.offset:]) }
-
-func (st *store) chunk(number uint32) *chunk { return &st.chunks[(number-st.first)%(maxChunks+1)] }
-
-// number is that of chunks[i].
-func (st *store) number(i int) uint32 { return (st.first + uint32(i)) % (maxChunks + 1) }
+// at is the entry that begins there.
+func (st *store) at(offset int) packed { return packed(st.ring.memory[offset:]) }
 
 // read makes e the packed entry. Its bytes are the store's.
 func (st *store) read(r packed, e *Entry) {
@@ -147,188 +149,134 @@ func (st *store) peek(hash uint64) *Entry {
 	return new(e)
 }
 
-// add puts the entry in; there must be none with the same hash. The caller makes room with evict.
+// add puts the entry in. There must be room for it and none with the same hash.
 func (st *store) add(hash uint64, e *Entry) {
-	number := st.room(packedLen + len(e.data))
-	c := st.chunk(number)
-	offset := len(c.bytes)
-	c.bytes = appendPacked(c.bytes, hash, e)
-	c.live += len(c.bytes) - offset
-	st.pace = evictPace * (len(c.bytes) - offset)
-	st.index.add(slotOf(hash, place{number, uint32(offset)}))
-	st.live += int64(len(c.bytes)-offset) + beside(e)
-	st.bytes += beside(e)
+	st.ring.release(st.spare / 2)
+	offset := st.ring.add(size(e))
+	appendPacked(st.ring.memory[offset:offset], hash, e)
+	if st.index.isFull() {
+		st.growIndex()
+	}
+	st.index.add(slotOf(hash, offset))
+	st.live += size(e)
+	st.beside += beside(e)
+	st.pace = evictPace * size(e)
 	if e.asked != nil {
 		st.asked[hash] = e.asked
 	}
 	st.slots = max(st.slots, int64(st.index.used))
 }
 
-// room returns the number of a chunk with that many bytes to spare. The oldest of several takes no more, as it goes next.
-func (st *store) room(size int) uint32 {
-	if st.open > 0 || st.open == 0 && len(st.chunks) == 1 {
-		if c := &st.chunks[st.open]; cap(c.bytes)-len(c.bytes) >= size {
-			return st.number(st.open)
-		}
-	}
-	most := st.largest()
-	want := max(min(int(st.bytes), most), minChunk)
-	if size > most/4 {
-		want = size // of its own, so that the rest of the open one is not lost
-	} else {
-		st.open = len(st.chunks)
-	}
-	bytes := reserve(max(want, size))
-	st.chunks = append(st.chunks, chunk{bytes: bytes})
-	st.bytes += chunkOverhead + int64(cap(bytes))
-	return st.number(len(st.chunks) - 1)
+// growIndex doubles the slots.
+func (st *store) growIndex() {
+	old := st.tables[st.table][:pages(len(st.index.slots))]
+	st.table = 1 - st.table
+	st.index.moveTo(st.tables[st.table][:2*len(st.index.slots)])
+	st.ring.arena.release(old)
 }
 
-// largest is how large a chunk of several entries may be, in bytes.
-func (st *store) largest() int { return max(min(int(st.limit/32), maxChunk), minChunk) }
-
-// reserve returns room for n bytes, and for what the allocator adds to them. Much of it is not in RAM before it is written to.
-func reserve(n int) []byte {
-	if n <= smallObject {
-		return slices.Grow([]byte(nil), n)
-	}
-	return make([]byte, 0, allocated(n))
-}
-
-// remove takes the entry with that hash out and makes e it, as load does.
+// remove takes the entry with that hash out and makes e it, as load does; its bytes stay as they are until the next add.
 func (st *store) remove(hash uint64, e *Entry) bool {
 	i, r := st.lookup(hash)
 	if r == nil {
 		return false
 	}
-	number := st.index.slots[i].place().chunk
 	st.read(r, e)
 	st.index.remove(i)
 	delete(st.asked, hash)
-	size := r.size()
-	st.live -= int64(size) + beside(e)
-	st.bytes -= beside(e)
-	c := st.chunk(number)
-	if c.live -= size; c.live == 0 && number != st.number(st.open) {
-		st.bytes -= int64(cap(c.bytes))
-		c.bytes = nil
+	st.live -= size(e)
+	st.beside -= beside(e)
+	if st.index.used == 0 {
+		st.ring.clear()
 	}
 	return true
 }
 
-// evict takes an entry out and makes e it while a limit is exceeded, or while it would be with another chunk and the pace allows
-// it; otherwise it returns false.
-func (st *store) evict(e *Entry) (hash uint64, ok bool) {
-	for len(st.chunks) > 0 && st.exceeds(st.limit) || len(st.chunks) > 1 && st.exceeds(st.limit-int64(st.largest())) {
-		if st.open == 0 {
-			st.open = -1
+// evict takes an entry out that has to make room for e, and makes old it, as remove does; or it returns false: there is room.
+func (st *store) evict(old, e *Entry) (hash uint64, ok bool) {
+	for st.ring.size() > 0 && (!st.hasRoom(e) || st.isSparse() && st.pace > 0) {
+		r := st.at(st.ring.first)
+		i, found := st.lookup(r.hash())
+		spared := st.pace > 0 && (r.is(markUsed) || st.isSparse())
+		st.ring.drop(r.size())
+		st.pace -= r.size()
+		switch {
+		case found == nil || &found[0] != &r[0]: // removed
+		case spared && st.move(r, i):
+		default:
+			st.remove(r.hash(), old)
+			st.evictions++
+			return r.hash(), true
 		}
-		for st.next < len(st.chunks[0].bytes) {
-			if st.pace <= 0 && !st.exceeds(st.limit) {
-				return 0, false
-			}
-			r := packed(st.chunks[0].bytes[st.next:])
-			i, found := st.lookup(r.hash())
-			st.next += r.size()
-			st.pace -= r.size()
-			switch {
-			case found == nil || &found[0] != &r[0]: // removed
-			case st.spares(r):
-				st.move(r, i)
-			default:
-				st.remove(r.hash(), e)
-				st.evictions++
-				return r.hash(), true
-			}
-		}
-		st.dropOldest()
 	}
 	return 0, false
 }
 
-// exceeds reports whether more is used than that, or there are as many chunks as there are numbers for.
-func (st *store) exceeds(bytes int64) bool { return st.used() > bytes || len(st.chunks) >= maxChunks }
+// isSparse reports whether entries that have been removed take much of the ring.
+func (st *store) isSparse() bool { return st.ring.size()-st.live > st.ring.size()*3/8 }
 
-// spares reports whether an entry of the oldest chunk stays: one that was used, or any if there is much to be had from what is
-// not used any more. A quarter of the chunk is given up in any case, so that room for one entry is not made at the cost of
-// moving all others.
-func (st *store) spares(r packed) bool {
-	return st.moved+r.size() <= cap(st.chunks[0].bytes)*3/4 && (r.is(markUsed) || st.bytes-st.live > st.limit*3/8)
-}
-
-// move puts an entry of the oldest chunk, that of slot i, behind the newest.
-func (st *store) move(r packed, i int) {
+// move puts an entry that was just dropped from the ring, that of slot i, behind the newest, or returns false: there is no room.
+func (st *store) move(r packed, i int) bool {
 	size := r.size()
-	st.moved += size
-	st.chunks[0].live -= size
-	number := st.room(size)
-	c := st.chunk(number)
-	offset := len(c.bytes)
-	c.bytes = append(c.bytes, r[:size]...)
-	packed(c.bytes[offset:])[atMarks] &^= markUsed
-	c.live += size
-	st.index.slots[i] = slotOf(r.hash(), place{number, uint32(offset)})
-}
-
-func (st *store) dropOldest() {
-	st.bytes -= chunkOverhead + int64(cap(st.chunks[0].bytes))
-	st.chunks[0] = chunk{}
-	st.chunks = st.chunks[1:]
-	st.first++
-	st.open = max(st.open-1, -1)
-	st.next, st.moved = 0, 0
-}
-
-// all gives each entry, the oldest first. Its bytes are the store's; e is used for all of them.
-func (st *store) all(yield func(hash uint64, e *Entry) bool) {
-	var e Entry
-	for i := range st.chunks {
-		number, bytes := st.number(i), st.chunks[i].bytes
-		for offset := 0; offset < len(bytes); {
-			r := packed(bytes[offset:])
-			if st.index.has(slotOf(r.hash(), place{number, uint32(offset)})) {
-				st.read(r, &e)
-				if !yield(r.hash(), &e) {
-					return
-				}
-			}
-			offset += r.size()
+	if _, ok := st.ring.place(size); !ok {
+		st.ring.limit = len(st.ring.memory) // for the few that are at the beginning, which is not free yet
+		if _, ok := st.ring.place(size); !ok {
+			return false
 		}
+	}
+	hash, offset := r.hash(), st.ring.add(size)
+	moved := st.at(offset)
+	copy(moved, r[:size]) // they may overlap
+	moved[atMarks] &^= markUsed
+	st.index.slots.set(i, slotOf(hash, offset))
+	return true
+}
+
+// all gives each entry, the oldest first.
+func (st *store) all(yield func(packed) bool) {
+	for offset, left := st.ring.first, st.ring.size(); left > 0; {
+		r := st.at(offset)
+		if st.index.has(slotOf(r.hash(), offset)) && !yield(r) {
+			return
+		}
+		left -= r.size()
+		offset = st.ring.after(offset + r.size())
 	}
 }
 
 // keys are the hashes of all entries, in no order.
 func (st *store) keys() []uint64 {
 	keys := make([]uint64, 0, st.index.used)
-	for _, s := range st.index.slots {
-		if s != 0 {
-			keys = append(keys, st.at(s.place()).hash())
+	for i := range st.index.slots.len() {
+		if s := st.index.slots.at(i); s != 0 {
+			keys = append(keys, st.at(s.offset()).hash())
 		}
 	}
 	return keys
 }
 
-// resize changes the limit. The entries that there is no room for any more are given to gone; the others get an index of their size.
-func (st *store) resize(limit int64, gone func(hash uint64, e *Entry)) {
-	if st.limit = limit; st.used() <= limit {
-		return
-	}
-	smaller := newStore(limit, st.slot)
-	smaller.evictions = st.evictions
-	var old Entry
-	for hash, e := range st.all {
-		if !smaller.fits(e) {
-			smaller.evictions++
-			gone(hash, e)
+// resize changes the limit, and moves what there is to memory of that arena, as newStore does. The entries that there is no room for
+// any more are given to gone.
+func (st *store) resize(limit int64, a *arena, gone func(hash uint64, e *Entry)) {
+	other := newStore(limit, st.slot, a)
+	other.evictions = st.evictions
+	var e, old Entry
+	for r := range st.all {
+		if st.read(r, &e); !other.fits(&e) {
+			other.evictions++
+			gone(r.hash(), &e)
 			continue
 		}
-		smaller.add(hash, e)
-		if st.find(hash).is(markUsed) {
-			smaller.find(hash).use()
-		}
-		for hash, ok := smaller.evict(&old); ok; hash, ok = smaller.evict(&old) {
+		for hash, ok := other.evict(&old, &e); ok; hash, ok = other.evict(&old, &e) {
 			gone(hash, &old)
 		}
+		other.add(r.hash(), &e)
+		if r.is(markUsed) {
+			other.find(r.hash()).use()
+		}
 	}
-	*st = smaller
+	for _, memory := range [][]byte{st.ring.memory, st.tables[0], st.tables[1]} {
+		st.ring.arena.release(memory)
+	}
+	*st = other
 }

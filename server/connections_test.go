@@ -119,15 +119,26 @@ func TestRepliesThatNobodyReadsTakeLittleMemory(t *testing.T) {
 		m.upstream.putSized(65535)
 		before := heap()
 		sized := pack(t, query("sized.example.com. TYPE65400"))
+		var clients []client
 		for range connections {
 			c := m.listener.connect(t)
-			for range maxPipelined {
-				c.send(t, sized)
-			}
+			clients = append(clients, c)
+			go func() {
+				for range maxPipelined {
+					c.send(t, sized)
+				}
+			}()
 		}
 		synctest.Wait()
 		if got := heap() - before; got > 20<<20 {
 			t.Errorf("%d connections with %d replies waiting: got %d MB, want under 20", connections, maxPipelined, got>>20)
+		}
+		for _, c := range clients {
+			for range maxPipelined {
+				if m := c.reply(t); len(m.Answer) != 1 {
+					t.Fatalf("got %v, want the record", m)
+				}
+			}
 		}
 	})
 }
@@ -138,4 +149,27 @@ func heap() int {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int(m.HeapAlloc)
+}
+
+// TestManyLargeRepliesOverOneConnection has more than maxPipelined of them, of which several are written at once.
+func TestManyLargeRepliesOverOneConnection(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		m := startInMemory(t, nil)
+		m.upstream.putSized(5000)
+		sized := pack(t, query("sized.example.com. TYPE65400"))
+		c := m.listener.connect(t)
+		const many = 3 * maxPipelined
+		go func() {
+			for range many {
+				c.send(t, sized)
+			}
+		}()
+		synctest.Wait() // as many wait as may
+		for i := range many {
+			if m := c.reply(t); len(m.Answer) != 1 {
+				t.Fatalf("reply %d: got %v, want the record", i, m)
+			}
+		}
+	})
 }

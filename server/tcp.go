@@ -25,6 +25,10 @@ const idleTimeout = 10 * time.Second
 // maxPipelined bounds the queries of one connection that are under way; the next is read when one is answered.
 const maxPipelined = 100
 
+// replyPlace is how many bytes of a cached reply take one of the places of the queries under way, begun ones too. A client that
+// doesn't read so has no more than maxPipelined of that waiting.
+const replyPlace = 4 << 10
+
 // maxTCPQuery is the longest query that is read, in bytes. A real one has a name and a few options.
 const maxTCPQuery = 4096
 
@@ -66,7 +70,7 @@ type conn struct {
 	in     *bufio.Reader
 	opened time.Time
 
-	places  chan struct{} // one for each query under way
+	places  chan struct{} // one for each query under way, or more if its reply is large
 	replies chan reply    // has room for all of them, so that whoever answers never waits; closed by run
 	stopped atomic.Bool
 	written atomic.Int64 // nanoseconds from opened until replies were last written
@@ -76,12 +80,12 @@ type conn struct {
 	name    [wire.MaxName]byte
 }
 
-// reply is one on its way out. It becomes bytes when its turn to be written comes: it may be large, and a
-// client that doesn't read has up to maxPipelined of them waiting.
+// reply is one on its way out. An entry becomes bytes when its turn to be written comes.
 type reply struct {
 	message []byte // a reply that is ready; nil: made of the two below
 	entry   *cache.Entry
 	query   *wire.Query // its bytes are not the packet's
+	more    int         // places that it takes beside that of its query
 }
 
 func newConn(s *Server, nc net.Conn) *conn {
@@ -94,7 +98,7 @@ func newConn(s *Server, nc net.Conn) *conn {
 	}
 }
 
-// underWay is how many queries of the connection are not answered yet.
+// underWay is how many places are taken; 0: all queries of the connection are answered.
 func (c *conn) underWay() int { return len(c.places) }
 
 func (c *conn) stopReading() {
@@ -195,7 +199,11 @@ func (c *conn) answer(message []byte, length int) bool {
 	if e := new(cache.Entry); s.config.Cache.Get(e, key, now) {
 		kept := *q
 		kept.Name = bytes.Clone(q.Name)
-		c.sendEntry(e, &kept, now, true)
+		more := e.Len() / replyPlace
+		for range more {
+			c.places <- struct{}{} // nobody else takes any
+		}
+		c.sendEntry(reply{entry: e, query: &kept, more: more}, now, true)
 		return true
 	}
 	w := &waitingTCP{conn: c}
@@ -213,18 +221,18 @@ type waitingTCP struct {
 }
 
 func (w *waitingTCP) done(e *cache.Entry) {
-	w.conn.sendEntry(e, &w.query, w.started, false)
+	w.conn.sendEntry(reply{entry: e, query: &w.query}, w.started, false)
 	w.conn.server.pending.Done()
 }
 
-func (c *conn) sendEntry(e *cache.Entry, q *wire.Query, started time.Time, cached bool) {
-	c.send(reply{entry: e, query: q}, e.Rcode(), started)
+func (c *conn) sendEntry(r reply, started time.Time, cached bool) {
+	c.send(r, r.entry.Rcode(), started)
 	if log := c.server.log; log.isOn() {
-		log.record(q, e, c.client, "tcp", started, cached)
+		log.record(r.query, r.entry, c.client, "tcp", started, cached)
 	}
 }
 
-// send hands a reply to the writer, which frees its place.
+// send hands a reply to the writer, which frees its places.
 func (c *conn) send(r reply, rcode int, started time.Time) {
 	t := c.server.meter.tcp
 	t.rcodes[rcode].Add(1)
@@ -237,16 +245,18 @@ func (c *conn) send(r reply, rcode int, started time.Time) {
 func (c *conn) write() {
 	for r := range c.replies {
 		batch := c.append(make([]byte, 0, 2+wire.MinUDPSize), r)
-		n := 1
-		for ; len(c.replies) > 0 && len(batch) < writeBatch; n++ {
-			batch = c.append(batch, <-c.replies)
+		places := 1 + r.more
+		for len(c.replies) > 0 && len(batch) < writeBatch {
+			r = <-c.replies
+			batch = c.append(batch, r)
+			places += 1 + r.more
 		}
 		c.net.SetWriteDeadline(time.Now().Add(idleTimeout))
 		if _, err := c.net.Write(batch); err != nil {
 			c.net.Close() // run's read ends, and every write from now on
 		}
 		c.written.Store(int64(time.Since(c.opened)))
-		for range n {
+		for range places {
 			<-c.places
 		}
 	}

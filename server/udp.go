@@ -16,6 +16,7 @@ type reader struct {
 	tally  *tally
 	counts counts // of the batch at hand
 	query  wire.Query
+	entry  cache.Entry
 	name   [wire.MaxName]byte
 }
 
@@ -48,15 +49,15 @@ func (r *reader) packet(p *socket.Packet, now time.Time) {
 	}
 	q.EDNS.Keepalive = false // means something over TCP only (RFC 7828, section 3.2.2)
 	key := s.config.Cache.Key(r.name[:0], q.Name, q.Type, q.EDNS.DO, q.Flags.Has(wire.CD))
-	var e cache.Entry
-	if !s.config.Cache.Get(&e, key, now) {
+	e := &r.entry
+	if !s.config.Cache.Get(e, key, now) {
 		s.resolveUDP(r, p.Peer, key, now)
 		return
 	}
-	p.Out = s.config.Cache.AppendReply(p.Out, &e, q, q.Limit(), now)
+	p.Out = s.config.Cache.AppendReply(p.Out, e, q, q.Limit(), now)
 	r.counts.rcodes[e.Rcode()]++
 	if s.log.isOn() {
-		s.log.record(q, &e, p.Peer.Addr, "udp", now, true)
+		s.log.record(q, e, p.Peer.Addr, "udp", now, true)
 	}
 }
 
