@@ -3,8 +3,7 @@ package cache
 import "os"
 
 // arena is memory that the garbage collector does not look at, and does not count. It is in RAM by pages, from when one is first
-// written to until it is released. It is gone when the arena can't be reached any more, so whoever has
-// taken some has to keep that too.
+// written to until it is released. It is gone when the arena can't be reached any more, so whoever takes some has to keep the arena too.
 type arena struct {
 	memory  []byte       // that nobody has taken, whole pages
 	release func([]byte) // gives whole pages back to the system; what they say is lost
