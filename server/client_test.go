@@ -54,6 +54,16 @@ func (c client) send(t testing.TB, b []byte) {
 	}
 }
 
+// sendAgain sends a message that often over a stream, from any goroutine.
+func (c client) sendAgain(t testing.TB, b []byte, times int) {
+	for range times {
+		if _, err := c.Write(framed(b)); err != nil {
+			t.Errorf("send %x: %v", b, err)
+			return
+		}
+	}
+}
+
 // framed puts a message behind its length (RFC 1035, section 4.2.2).
 func framed(b []byte) []byte {
 	return append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...)

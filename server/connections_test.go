@@ -123,11 +123,7 @@ func TestRepliesThatNobodyReadsTakeLittleMemory(t *testing.T) {
 		for range connections {
 			c := m.listener.connect(t)
 			clients = append(clients, c)
-			go func() {
-				for range maxPipelined {
-					c.send(t, sized)
-				}
-			}()
+			go c.sendAgain(t, sized, maxPipelined)
 		}
 		synctest.Wait()
 		if got := heap() - before; got > 20<<20 {
@@ -160,11 +156,7 @@ func TestManyLargeRepliesOverOneConnection(t *testing.T) {
 		sized := pack(t, query("sized.example.com. TYPE65400"))
 		c := m.listener.connect(t)
 		const many = 3 * maxPipelined
-		go func() {
-			for range many {
-				c.send(t, sized)
-			}
-		}()
+		go c.sendAgain(t, sized, many)
 		synctest.Wait() // as many wait as may
 		for i := range many {
 			if m := c.reply(t); len(m.Answer) != 1 {
