@@ -72,7 +72,7 @@ type shard struct {
 	misses             uint64
 	scratch            Entry               // for what a function is asked about that is handed in
 	byName             map[uint64][]uint64 // nameBits of a hash → hashes of the negatives that are of that name or deny it
-	_                  [24]byte
+	_                  [40]byte
 }
 
 // The kinds of hit that are counted apart.
@@ -88,27 +88,23 @@ const (
 func New(config Config, now time.Time) *Cache {
 	c := &Cache{seed: maphash.MakeSeed(), epoch: now, refresh: config.Refresh}
 	c.config.Store(&config)
-	positive, negative := config.perShard()
-	a := config.arena()
+	positive, negative := config.lots()
 	for i := range c.shards {
 		s := &c.shards[i]
-		s.positive = newStore(positive, slotOverhead, a)
-		s.negative = newStore(negative, slotOverhead+refOverhead, a)
+		s.positive = newStore(positive, i, slotOverhead)
+		s.negative = newStore(negative, i, slotOverhead+refOverhead)
 		s.byName = make(map[uint64][]uint64)
 	}
 	return c
 }
 
-// perShard is what the positives of a shard may take, in bytes, and its negatives and failures.
-func (config Config) perShard() (positive, negative int64) {
-	all := min(max(config.Memory, MinMemory)>>shardBits, 1<<offsetBits)
-	return all - all/negativeShare, all / negativeShare
-}
-
-// arena makes the memory for all shards.
-func (config Config) arena() *arena {
-	positive, negative := config.perShard()
-	return newArena((storeMemory(positive) + storeMemory(negative)) << shardBits)
+// lots makes the memory for the positives of all shards, and for their negatives and failures.
+func (config Config) lots() (positives, negatives *lots) {
+	const stores = 1 << shardBits
+	all := min(max(config.Memory, MinMemory)/stores, 1<<offsetBits)
+	positive, negative := all-all/negativeShare, all/negativeShare
+	a := newArena(lotsLen(positive, stores) + lotsLen(negative, stores))
+	return newLots(a, positive, stores), newLots(a, negative, stores)
 }
 
 // since turns a moment into nanoseconds since the epoch.

@@ -8,10 +8,9 @@ import "maps"
 func (c *Cache) SetLimits(config Config) {
 	old := c.config.Swap(&config)
 	if config.Memory != old.Memory {
-		positive, negative := config.perShard()
-		a := config.arena()
+		positives, negatives := config.lots()
 		for i := range c.shards {
-			c.resize(&c.shards[i], positive, negative, a)
+			c.resize(&c.shards[i], positives, negatives)
 		}
 	}
 	if config.Memory < old.Memory {
@@ -27,12 +26,12 @@ func (c *Cache) SetLimits(config Config) {
 	}
 }
 
-// resize gives a shard other limits, and memory of that arena.
-func (c *Cache) resize(s *shard, positive, negative int64, a *arena) {
+// resize moves a shard to other lots, whose limits it then has.
+func (c *Cache) resize(s *shard, positives, negatives *lots) {
 	var gone []ref
 	s.mu.Lock()
-	s.positive.resize(positive, a, func(uint64, *Entry) {})
-	s.negative.resize(negative, a, func(hash uint64, e *Entry) {
+	s.positive.resize(positives, func(uint64, *Entry) {})
+	s.negative.resize(negatives, func(hash uint64, e *Entry) {
 		s.unindexLocked(hash, hash)
 		gone = e.appendDenied(gone, hash)
 	})

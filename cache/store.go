@@ -24,12 +24,12 @@ const evictPace = 8
 // That is nearly the order of use, and a hit moves nothing. A removed entry only leaves the index. When there are many of
 // those, the oldest of the others are all put behind the newest, bit by bit.
 type store struct {
-	index  index     // hash of a key → where its entry is
-	ring   ring      // whose memory is what a hit needs next
-	tables [2][]byte // for the index, which moves from one to the other when it has to grow
-	table  int       // the one that it is in
-	asked  map[uint64]*Asked
-	pace   int // bytes of the oldest that may be looked at before the next entry is added
+	index index // hash of a key → where its entry is
+	ring  ring  // whose memory is what a hit needs next
+	lots  *lots // where both are
+	lot   int
+	asked map[uint64]*Asked
+	pace  int // bytes of the oldest that may be looked at before the next entry is added
 
 	live      int   // bytes in the ring of entries that are in the index
 	beside    int64 // bytes that they take beside
@@ -40,26 +40,12 @@ type store struct {
 	evictions uint64
 }
 
-// newStore makes one with memory of the arena: storeMemory of its limit.
-func newStore(limit, slot int64, a *arena) store {
-	st := store{
-		ring: newRing(a, int(limit)), tables: [2][]byte{a.take(tableLen(limit)), a.take(tableLen(limit))}, asked: make(map[uint64]*Asked),
-		spare: int(max(min(limit/64, maxSpare), minSpare)), limit: limit, slot: slot,
+// newStore makes one with that lot, which nobody has had before.
+func newStore(l *lots, lot int, slot int64) store {
+	return store{
+		index: index{slots: l.table(lot, l.least())}, ring: newRing(l.arena, int(l.limit)), lots: l, lot: lot, asked: make(map[uint64]*Asked),
+		spare: int(max(min(l.limit/64, maxSpare), minSpare)), limit: l.limit, slot: slot,
 	}
-	st.index.slots = st.tables[0][:minSlots*slotLen] // all zero, as nobody had them before
-	return st
-}
-
-// storeMemory is how many bytes of an arena a store takes.
-func storeMemory(limit int64) int { return pages(int(limit)) + 2*pages(tableLen(limit)) }
-
-// tableLen is how many bytes the index of a store can have.
-func tableLen(limit int64) int {
-	n := minSlots
-	for int64(n)*3/4 < limit/(packedLen+slotOverhead) {
-		n *= 2
-	}
-	return n * slotLen
 }
 
 // used is what the entries take, in bytes.
@@ -169,10 +155,9 @@ func (st *store) add(hash uint64, e *Entry) {
 
 // growIndex doubles the slots.
 func (st *store) growIndex() {
-	old := st.tables[st.table][:pages(len(st.index.slots))]
-	st.table = 1 - st.table
-	st.index.moveTo(st.tables[st.table][:2*len(st.index.slots)])
-	st.ring.arena.release(old)
+	old := st.index.slots
+	st.index.moveTo(st.lots.table(st.lot, 2*len(old)))
+	st.lots.arena.release(old)
 }
 
 // remove takes the entry with that hash out and makes e it, as load does; its bytes stay as they are until the next add.
@@ -255,10 +240,9 @@ func (st *store) keys() []uint64 {
 	return keys
 }
 
-// resize changes the limit, and moves what there is to memory of that arena, as newStore does. The entries that there is no room for
-// any more are given to gone.
-func (st *store) resize(limit int64, a *arena, gone func(hash uint64, e *Entry)) {
-	other := newStore(limit, st.slot, a)
+// resize moves what there is to a lot of others, and has their limit from then on.
+func (st *store) resize(l *lots, gone func(hash uint64, e *Entry)) {
+	other := newStore(l, st.lot, st.slot)
 	other.evictions = st.evictions
 	var e, old Entry
 	for r := range st.all {
@@ -275,8 +259,8 @@ func (st *store) resize(limit int64, a *arena, gone func(hash uint64, e *Entry))
 			other.find(r.hash()).use()
 		}
 	}
-	for _, memory := range [][]byte{st.ring.memory, st.tables[0], st.tables[1]} {
-		st.ring.arena.release(memory)
+	for _, memory := range [][]byte{st.ring.memory, st.index.slots} {
+		st.lots.arena.release(memory)
 	}
 	*st = other
 }

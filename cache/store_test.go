@@ -19,17 +19,17 @@ func numberedEntry(n uint64, size int) *Entry {
 func scattered(n uint64) uint64 { return n * 0x9E3779B97F4A7C15 }
 
 // storeOf makes a store with memory of its own.
-func storeOf(limit int64) store { return newStore(limit, slotOverhead, arenaOf(limit)) }
+func storeOf(limit int64) store { return newStore(lotOf(limit), 0, slotOverhead) }
 
-// arenaOf makes an arena for a store. What it releases says something else from then on.
-func arenaOf(limit int64) *arena {
-	a := newArena(storeMemory(limit))
+// lotOf makes a lot for one store. What it releases says something else from then on.
+func lotOf(limit int64) *lots {
+	a := newArena(lotsLen(limit, 1))
 	a.release = func(b []byte) {
 		for i := range b {
 			b[i] = 0xFF
 		}
 	}
-	return a
+	return newLots(a, limit, 1)
 }
 
 // keep adds an entry in the place of an older one, and returns what made room for it.
@@ -83,7 +83,7 @@ func TestStoreHasWhatWasPutInAndNotEvicted(t *testing.T) {
 		limit := 32<<10 + random.Int64N(1<<20)
 		st := storeOf(limit)
 		if seed%4 == 0 { // as where there is no other memory
-			st = newStore(limit, slotOverhead, heapArena(storeMemory(limit)))
+			st = newStore(newLots(heapArena(lotsLen(limit, 1)), limit, 1), 0, slotOverhead)
 		}
 		want := make(map[uint64]*Entry)
 		for n := range uint64(10_000) {
@@ -120,7 +120,7 @@ func TestStoreHasWhatWasPutInAndNotEvicted(t *testing.T) {
 			if n%1000 == 0 {
 				st.wantSound(t)
 				if limit := st.limit >> 1 << random.IntN(3); random.IntN(4) == 0 && limit > 32<<10 {
-					st.resize(limit, arenaOf(limit), func(hash uint64, _ *Entry) { delete(want, hash) })
+					st.resize(lotOf(limit), func(hash uint64, _ *Entry) { delete(want, hash) })
 					st.wantSound(t)
 				}
 			}
@@ -282,7 +282,8 @@ func inRAM(t testing.TB, memory []byte) (bytes int) {
 func TestMemoryOfWhatWentIsReleased(t *testing.T) {
 	t.Parallel()
 	const limit = 1 << 20
-	st := newStore(limit, slotOverhead, newArena(storeMemory(limit)))
+	l := newLots(newArena(lotsLen(limit, 1)), limit, 1)
+	st := newStore(l, 0, slotOverhead)
 	slack := st.spare + 4*os.Getpagesize()
 	for n := range uint64(2000) {
 		st.keep(scattered(n), numberedEntry(n, 4000))
@@ -295,15 +296,14 @@ func TestMemoryOfWhatWentIsReleased(t *testing.T) {
 	if got := inRAM(t, st.ring.memory); large < limit*9/10 || got > st.ring.size()+slack {
 		t.Errorf("got %d bytes in RAM with %d of large ones and then %d with %d of small ones, want at most %d more", large, limit, got, st.ring.size(), slack)
 	}
-	tables := inRAM(t, st.tables[0]) + inRAM(t, st.tables[1])
-	if most := pages(len(st.index.slots)); tables > most {
+	if tables, most := inRAM(t, l.tables), len(st.index.slots); tables > most {
 		t.Errorf("got %d bytes in RAM for an index of %d", tables, most)
 	}
 
 	old := st
-	st.resize(limit*2, newArena(storeMemory(limit*2)), func(uint64, *Entry) { t.Error("an entry is gone") })
+	st.resize(newLots(newArena(lotsLen(limit*2, 1)), limit*2, 1), func(uint64, *Entry) { t.Error("an entry is gone") })
 	st.wantSound(t)
-	for _, memory := range [][]byte{old.ring.memory, old.tables[0], old.tables[1]} {
+	for _, memory := range [][]byte{old.ring.memory, l.tables} {
 		if got := inRAM(t, memory); got != 0 {
 			t.Errorf("got %d bytes of the old memory in RAM", got)
 		}
@@ -314,10 +314,10 @@ func TestMemoryOfWhatWentIsReleased(t *testing.T) {
 func TestFullStoreUsesItsMemoryAgain(t *testing.T) {
 	t.Parallel()
 	const limit = 1 << 20
-	a := newArena(storeMemory(limit))
-	st := newStore(limit, slotOverhead, a)
+	l := newLots(newArena(lotsLen(limit, 1)), limit, 1)
+	st := newStore(l, 0, slotOverhead)
 	released := 0
-	a.release = func(b []byte) { released += len(b) }
+	l.arena.release = func(b []byte) { released += len(b) }
 	for n := range uint64(100_000) {
 		if n == 50_000 {
 			released = 0 // the index has its size
@@ -350,7 +350,7 @@ func TestWhatIsUsedIsSoAfterAResize(t *testing.T) {
 		st.keep(n, numberedEntry(n, 50))
 	}
 	st.use(0)
-	st.resize(32<<10, arenaOf(32<<10), func(uint64, *Entry) {})
+	st.resize(lotOf(32<<10), func(uint64, *Entry) {})
 	evictions := st.evictions
 	for n := uint64(100); st.evictions < evictions+50; n++ {
 		st.keep(n, numberedEntry(n, 50))
