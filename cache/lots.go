@@ -1,7 +1,7 @@
 package cache
 
-// lots is memory for stores with the same limit, a lot for each. Their indexes are next to those of others of the same size, so that
-// what the CPU needs to find a page of them, and keeps of it, is as little as it can be.
+// lots is memory for stores with the same limit, a lot for each. Indexes of the same size are next to each other: few page
+// tables lead to them, so the CPU has at hand where their pages are, which far apart took it longer than the look itself.
 type lots struct {
 	arena  *arena
 	limit  int64 // of a store, in bytes
