@@ -63,9 +63,8 @@ func (x *index) has(s slot) bool {
 // isFull reports whether it has to have more slots before anything is added.
 func (x *index) isFull() bool { return x.used >= x.slots.len()*3/4 }
 
-// moveTo puts what there is into other slots, a power of two. Whatever these say is lost.
+// moveTo puts what there is into other slots, a power of two, which are all free.
 func (x *index) moveTo(other slots) {
-	clear(other)
 	old := x.slots
 	x.slots = other
 	for i := range old.len() {

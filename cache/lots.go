@@ -3,8 +3,8 @@ package cache
 // lots is memory for stores with the same limit, a lot for each. Indexes of the same size are next to each other: few page
 // tables lead to them, so the CPU has at hand where their pages are, which far apart took it longer than the look itself.
 type lots struct {
-	arena  *arena
-	limit  int64 // of a store, in bytes
+	arena  *arena // which the stores take their rings from
+	limit  int64  // of a store, in bytes
 	stores int
 	tables []byte // for the indexes: the least of all stores, then those of twice the size, and so on
 }
@@ -28,8 +28,9 @@ func (l *lots) least() int { return pages(minSlots * slotLen) }
 
 // tablesLen is how many bytes all tables of a lot have.
 func tablesLen(limit int64) int {
-	size, all := pages(minSlots*slotLen), 0
-	for all = size; int64(size/slotLen)*3/4 < limit/(packedLen+slotOverhead); all += size {
+	size := pages(minSlots * slotLen)
+	all := size
+	for ; int64(size/slotLen)*3/4 < limit/(packedLen+slotOverhead); all += size {
 		size *= 2
 	}
 	return all

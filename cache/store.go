@@ -27,7 +27,7 @@ type store struct {
 	index index // hash of a key → where its entry is
 	ring  ring  // whose memory is what a hit needs next
 	lots  *lots // where both are
-	lot   int
+	lot   int   // which of them
 	asked map[uint64]*Asked
 	pace  int // bytes of the oldest that may be looked at before the next entry is added
 
