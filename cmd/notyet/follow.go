@@ -39,8 +39,9 @@ func newFollower(files ...string) *follower {
 	return f
 }
 
-// run calls changed each time that the files say something else than was told and have settled, until ctx ends.
-func (f *follower) run(ctx context.Context, changed func()) {
+// run calls changed each time that the files say something else than was told and have settled, until ctx ends. It also looks each
+// time that looks says so.
+func (f *follower) run(ctx context.Context, looks <-chan time.Time, changed func()) {
 	var events <-chan fsnotify.Event // of anything in the directories
 	var lost <-chan error            // too many of them
 	if f.watcher != nil {
@@ -56,6 +57,17 @@ func (f *follower) run(ctx context.Context, changed func()) {
 			timer.Reset(settle)
 		}
 	}
+	check := func() {
+		f.watch() // first, so that no change goes unnoticed after the reading
+		now := f.read()
+		if now != f.told && now == seen {
+			f.told = now
+			changed()
+		}
+		if seen, settling = now, now != f.told; settling {
+			timer.Reset(settle)
+		}
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -66,19 +78,12 @@ func (f *follower) run(ctx context.Context, changed func()) {
 			}
 		case <-lost:
 			soon()
+		case <-looks:
+			if !settling {
+				check()
+			}
 		case <-timer.C:
-			f.watch() // first, so that no change goes unnoticed after the reading
-			now := f.read()
-			if now != f.told && now == seen {
-				f.told = now
-				changed()
-			}
-			seen, settling = now, now != f.told
-			if settling {
-				timer.Reset(settle)
-			} else {
-				timer.Reset(look)
-			}
+			check()
 		}
 	}
 }

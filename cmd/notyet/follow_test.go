@@ -159,7 +159,7 @@ func followed(t *testing.T, f *follower) <-chan struct{} {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		f.run(ctx, func() { told <- struct{}{} })
+		f.run(ctx, time.Tick(look), func() { told <- struct{}{} })
 	}()
 	t.Cleanup(func() {
 		cancel()

@@ -75,10 +75,12 @@ func (d *daemon) follow(ctx context.Context) {
 	}
 	changed := make(chan struct{}, 1)
 	f := newFollower(files...)
+	looks, stop := ticks(look)
+	defer stop()
 	var following sync.WaitGroup
 	defer following.Wait()
 	following.Go(func() {
-		f.run(ctx, func() {
+		f.run(ctx, looks, func() {
 			select {
 			case changed <- struct{}{}:
 			default: // one is enough for both
