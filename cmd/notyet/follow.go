@@ -39,8 +39,8 @@ func newFollower(files ...string) *follower {
 	return f
 }
 
-// run calls changed each time that the files say something else than was told and have settled, until ctx ends. It also looks each
-// time that looks says so.
+// run calls changed each time that the files say something else than was told and have settled, until ctx ends. It also
+// looks at each tick of looks.
 func (f *follower) run(ctx context.Context, looks <-chan time.Time, changed func()) {
 	var events <-chan fsnotify.Event // of anything in the directories
 	var lost <-chan error            // too many of them
