@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"bytes"
 	"slices"
 	"strconv"
 	"strings"
@@ -158,5 +159,23 @@ func TestStatsAreThoseOfTheMetrics(t *testing.T) {
 	}
 	if e := w.Inspect(w.key("no.example.net. AAAA").Name, at(0)); len(e) != 2 || e[0].Kind() == wire.Positive {
 		t.Errorf("got %d entries, want two negatives", len(e))
+	}
+}
+
+func TestInspectedEntryStaysAsItIsWhenTheCacheMovesOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.put(0, "www.example.net. A", a("www.example.net.", 300*s))
+	found := w.Inspect(w.key("www.example.net. A").Name, at(0))
+	if len(found) != 1 {
+		t.Fatalf("got %d entries, want 1", len(found))
+	}
+	before := bytes.Clone(found[0].data)
+	for i := range 60000 { // more than there is room for
+		name := "n" + strconv.Itoa(i) + ".example.org."
+		w.put(0, name+" A", a(name, 300*s))
+	}
+	if !bytes.Equal(found[0].data, before) {
+		t.Errorf("got %q, want %q", found[0].data, before)
 	}
 }

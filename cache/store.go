@@ -126,13 +126,13 @@ func (st *store) load(hash uint64, e *Entry) bool {
 	return true
 }
 
-// peek is load into an entry of its own; nil: there is none.
+// peek is load into an entry whose bytes are its own too; nil: there is none.
 func (st *store) peek(hash uint64) *Entry {
 	var e Entry
 	if !st.load(hash, &e) {
 		return nil
 	}
-	return new(e)
+	return e.Clone()
 }
 
 // add puts the entry in. There must be room for it and none with the same hash.
