@@ -84,3 +84,20 @@ func TestNameThatIsAskedForWhileItsLeaseEndsIsNotPending(t *testing.T) {
 		}
 	})
 }
+
+func TestConfigurationsWatchHoldsFromTheMomentThatALeaseOfItsZoneEnds(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		b := newBed(t, defaults)
+		if err := b.Lease("shipit.dev", defaults, time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		b.Set.mu.Lock() // the lease's timer has to wait
+		time.Sleep(time.Minute)
+		w := b.Find([]byte("\x03www\x06shipit\x03dev\x00"))
+		b.Set.mu.Unlock()
+		if w == nil || w.isLease() {
+			t.Errorf("got %v, want the configuration's watch", w)
+		}
+	})
+}

@@ -128,7 +128,11 @@ func (s *Set) Find(qname []byte) *Watch {
 		return nil
 	}
 	for n := qname; len(n) > 1; n = wire.Parent(n) {
-		if w := byZone[string(n)]; w != nil && (!w.isLease() || !w.ended(time.Now())) {
+		w := byZone[string(n)]
+		if w.isLease() && w.ended(time.Now()) {
+			w = w.below // its timer is still to come
+		}
+		if w != nil {
 			return w
 		}
 	}
