@@ -175,3 +175,18 @@ func TestNamesOfADegradedZoneAreNotHeld(t *testing.T) {
 		}
 	})
 }
+
+func TestHoldEndsInTimeWhileTheServersTakeLong(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		b := newBed(t, holding(3*time.Second))
+		held := b.start(web)
+		time.Sleep(2600 * time.Millisecond)
+		b.mu.Lock()
+		b.ownDelay = 1500 * time.Millisecond
+		b.mu.Unlock()
+		if got, took := b.took(held); got != noIP || took != 400*time.Millisecond {
+			t.Errorf("got %s %v later, want %s 400ms later", got, took, noIP)
+		}
+	})
+}

@@ -211,8 +211,14 @@ func (j *job) has(qtype uint16) bool {
 
 // scheduleLocked sets the timer for what is next.
 func (p *pending) scheduleLocked(now time.Time) {
-	if p.gone || p.underWay != nil {
-		return // or it is set when that has ended
+	if p.gone {
+		return
+	}
+	if p.underWay != nil { // all else is scheduled when that has ended
+		if len(p.waiting) > 0 {
+			p.timer.Reset(max(p.holdUntil.Sub(now), 0))
+		}
+		return
 	}
 	next := p.set.config.Cache.LastAsked(p.asked).Add(forgetAfter)
 	if ask := p.nextLocked(); !ask.IsZero() && ask.Before(next) {

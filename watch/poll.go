@@ -73,7 +73,12 @@ func (p *pending) dueLocked(now time.Time) (how string) {
 	s := p.set
 	last := s.config.Cache.LastAsked(p.asked)
 	switch {
-	case p.gone || s.stopped || p.underWay != nil:
+	case p.gone || s.stopped:
+		return ""
+	case p.underWay != nil:
+		if len(p.waiting) > 0 && !now.Before(p.holdUntil) {
+			s.endHoldLocked(p, now)
+		}
 		return ""
 	case len(p.waiting) == 0 && (now.Sub(last) >= forgetAfter || s.Find(p.key.Name) != p.watch): // or a lease began or ended
 		s.pending.Remove(p.question())

@@ -141,6 +141,7 @@ func (p *pending) ask(ctx context.Context, key cache.Key, behind bool) finding {
 	other := p.underWay
 	if other == nil {
 		p.underWay = &flight{done: make(chan struct{}), do: key.DO, cd: key.CD}
+		p.scheduleLocked(time.Now()) // the end of a hold
 	}
 	mine := p.underWay
 	p.at = time.Now()
