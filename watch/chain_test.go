@@ -1,8 +1,16 @@
 package watch
 
 import (
+	"context"
+	"net/netip"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/miekg/dns"
+
+	"notyet/authority"
+	"notyet/wire"
 )
 
 func TestChainOfAWatchedNameIsFollowedByItsOwnServers(t *testing.T) {
@@ -120,5 +128,29 @@ func TestUpstreamsDenialOfAKnownTargetIsOverruledAndTheChainIsThereOnce(t *testi
 		time.Sleep(2 * time.Second)
 		b.publish("alias.shipit.dev. CNAME", "target.shipit.dev.")
 		b.want("alias.shipit.dev. A", "NOERROR CNAME target.shipit.dev. A 192.0.2.7")
+	})
+}
+
+func TestChainIntoAnotherWatchIsAskedAtTheAuthoritiesOfThat(t *testing.T) {
+	t.Parallel()
+	inBubble(t, func(t *testing.T) {
+		b := newBed(t, defaults)
+		primary := netip.MustParseAddrPort("192.0.2.53:53")
+		given := defaults
+		given.Authorities = []netip.AddrPort{primary}
+		if err := b.Replace([]Zone{{Name: "shipit.dev", Options: defaults}, {Name: "db.shipit.dev", Options: given}}); err != nil {
+			t.Fatal(err)
+		}
+		b.publish("www.shipit.dev. CNAME", "x.db.shipit.dev.")
+		ask := b.Set.config.Ask
+		b.Set.config.Ask = func(ctx context.Context, r authority.Request) (*authority.Answer, error) {
+			if r.Watch == "db.shipit.dev." && slices.Equal(r.Servers, given.Authorities) {
+				m := new(dns.Msg).SetQuestion(r.Name, r.Type)
+				m.Answer = []dns.RR{mustRR(r.Name + " 60 A 192.0.2.7")}
+				return &authority.Answer{Kind: wire.Positive, Msg: m, Zone: r.Watch, Have: []string{primary.String()}}, nil
+			}
+			return ask(ctx, r)
+		}
+		b.want("www.shipit.dev. A", "NOERROR CNAME x.db.shipit.dev. A 192.0.2.7")
 	})
 }

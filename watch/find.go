@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -16,7 +17,8 @@ import (
 // maxChain bounds the CNAMEs and DNAMEs of a watched name that are followed.
 const maxChain = 8
 
-// job is one question on its way to a finding. It follows a chain from link to link; every link is under the watch of the first.
+// job is one question on its way to a finding. It follows a chain from link to link; every link is under the watch of the first,
+// but asked at the authorities of its own, if that gives any.
 type job struct {
 	set     *Set
 	watch   *Watch
@@ -104,9 +106,13 @@ func (j *job) take(a *authority.Answer) (f finding, target string) {
 // ask asks the servers of the zone that the name lives in.
 func (j *job) ask(ctx context.Context, name string) (*authority.Answer, error) {
 	t := turn{ctx: ctx, watch: j.watch, pending: j.pending}
+	over := j.watch
+	if n, err := wire.Name(name); err == nil {
+		over = cmp.Or(j.set.Find(n), j.watch) // a chain may lead into one with authorities of its own
+	}
 	a, err := j.set.config.Ask(ctx, authority.Request{
 		Name: name, Type: j.key.Type, DO: j.key.DO,
-		Watch: j.watch.name, Servers: j.watch.options().Authorities, Few: j.behind, Turn: j.turn,
+		Watch: over.name, Servers: over.options().Authorities, Few: j.behind, Turn: j.turn,
 		Take: t.take, Observe: j.watch.meter.authority,
 	})
 	switch {
