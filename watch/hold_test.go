@@ -190,3 +190,34 @@ func TestHoldEndsInTimeWhileTheServersTakeLong(t *testing.T) {
 		}
 	})
 }
+
+func TestAnswerThatIsStillGoodStaysWhenItIsDeniedAheadOfTime(t *testing.T) {
+	t.Parallel()
+	for _, hold := range []time.Duration{0, 2 * time.Second} {
+		t.Run(hold.String(), func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(t *testing.T) {
+				b := newBed(t, holding(hold))
+				b.publish(web, "300 A 192.0.2.7")
+				b.upstream(constant("300 A 192.0.2.7"))
+				b.want(web, yes)
+				time.Sleep(defaults.UpstreamAfter + time.Second)
+				b.want(web, yes) // the upstream's, for 300 s
+				b.upstream(constant("NXDOMAIN"))
+				b.publish(web, "", 2) // so that the denial stands
+				time.Sleep(280 * time.Second)
+				q, asked := b.question(web)
+				q.Anew = true
+				q.Done = func(e *cache.Entry) {
+					if got := b.text(e, &asked); got != yes {
+						t.Errorf("got %s, want %s", got, yes)
+					}
+				}
+				q.Hold = func(*cache.Entry) bool { return false } // nobody waits
+				b.Serve(q)
+				synctest.Wait()
+				b.want(web, yes)
+			})
+		})
+	}
+}

@@ -285,11 +285,11 @@ func (s *Set) refuse(ctx context.Context, w *Watch, c client, f finding) {
 		worth = j.worthWaiting(ctx, f)
 	}
 	p := s.deny(w, c.key, f, c.started, worth)
-	if p != nil && s.hold(p, c, f) {
+	if e := s.config.Cache.Peek(c.key, time.Now()); e != nil && e.Kind() == wire.Positive {
+		c.Done(e) // it has become visible meanwhile, or was asked for before it ran out
 		return
 	}
-	if e := s.config.Cache.Peek(c.key, time.Now()); e != nil && e.Kind() == wire.Positive {
-		c.Done(e) // It has become visible meanwhile.
+	if p != nil && s.hold(p, c, f) {
 		return
 	}
 	e := s.keep(w, c.key, p, f, time.Now())
