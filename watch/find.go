@@ -192,13 +192,19 @@ func (j *job) overrule(ctx context.Context, name string, denial finding) (f find
 	switch {
 	case !yes, known && !a.All():
 		return denial, ""
-	case soaOwner(m) != a.Zone:
+	case !isOf(soaOwner(m), a.Zone, known):
 		denial.note, denial.stands = "the upstream's denial is not of "+a.Zone, true
 		return denial, ""
 	}
 	j.chain = m.Answer // all that leads to the denied name
 	j.overruled = true
 	return j.take(a)
+}
+
+// isOf reports whether a denial with the SOA of owner is one of the zone. One of a name that all servers have may also be that of a
+// zone above: the upstream got it before this one was delegated. That of a filter has none, or another.
+func isOf(owner, zone string, known bool) bool {
+	return owner == zone || known && owner != "" && dns.IsSubDomain(owner, zone)
 }
 
 // bounded is a denial of the upstream's without SOA, with that of the zone, so that caches below forget it soon.

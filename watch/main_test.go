@@ -45,7 +45,7 @@ type bed struct {
 	ownDelay time.Duration
 	bare     bool                         // denials of the servers have no SOA
 	updates  uint32                       // of the servers' zone, which are in its serial
-	above    func(question string) string // what the upstream says: records, NXDOMAIN, NODATA, SERVFAIL, DEAD, BLOCKED, FOREIGN, BARE, CHAIN
+	above    func(question string) string // what the upstream says: records, NXDOMAIN, NODATA, SERVFAIL, DEAD, BLOCKED, FOREIGN, ABOVE, BARE, CHAIN
 	asked    []string                     // of the servers, as in "0s www.shipit.dev. A"
 	forward  []string                     // of the upstream
 }
@@ -199,12 +199,14 @@ func (b *bed) ask0(k cache.Key, done func(*wire.Reply, []byte)) {
 	case "DEAD":
 		done(nil, wire.AppendEDE(nil, dns.ExtendedErrorCodeNoReachableAuthority, "timeout"))
 		return
-	case "NXDOMAIN", "BLOCKED", "FOREIGN", "BARE":
+	case "NXDOMAIN", "BLOCKED", "FOREIGN", "ABOVE", "BARE":
 		m.Rcode = dns.RcodeNameError
 		m.Ns = []dns.RR{mustRR(zoneSOA)}
 		switch says {
 		case "BARE":
 			m.Ns = nil
+		case "ABOVE":
+			m.Ns = []dns.RR{mustRR("dev. 900 SOA a. b. 1 2 3 4 900")}
 		case "FOREIGN":
 			m.Ns = []dns.RR{mustRR("blocked.example. 60 SOA a. b. 1 2 3 4 60")}
 		case "BLOCKED":
