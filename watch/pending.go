@@ -45,11 +45,11 @@ type pending struct {
 	no    finding   // the last denial
 	kept  bool      // which the cache has
 
-	upstreamAsked bool          // when it had been pending for upstream_after
-	polled        bool          // in the background
-	interval      time.Duration // from when it was last asked for until the next poll
-	turns         int           // how often it was asked in the background
-	gaveUp        bool
+	upstreamNext time.Time     // the upstream isn't asked before, once it has been
+	polled       bool          // in the background
+	interval     time.Duration // from when it was last asked for until the next poll
+	turns        int           // how often it was asked in the background
+	gaveUp       bool
 
 	notified time.Time // start of a burst; zero: none
 	burst    int       // index of the burst's next question

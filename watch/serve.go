@@ -181,21 +181,30 @@ func (fl *flight) join(ctx context.Context, key cache.Key) (f finding, ok bool) 
 	return f, f.reply != nil
 }
 
-// private asks the upstream about a name that has been pending for upstream_after: it may be one that only the upstream knows.
+// private asks the upstream about a name that has been pending for upstream_after: it may be one that only the upstream knows. It
+// asks again when the "no" that the upstream gave has run out there.
 func (s *Set) private(ctx context.Context, p *pending, key cache.Key, f finding) finding {
 	w := p.watch
 	after := w.options().UpstreamAfter
-	if f.positive() || after == 0 || w.options().Verify != Before || w.hasAgreed() {
+	if f.positive() || after == 0 || w.options().Verify != Before || f.reply != nil && w.hasAgreed() {
 		return f
 	}
+	now := time.Now()
 	s.mu.Lock()
-	due := !p.upstreamAsked && time.Since(p.first) >= after
-	p.upstreamAsked = p.upstreamAsked || due
+	due := now.Sub(p.first) >= after && !now.Before(p.upstreamNext)
+	if due {
+		p.upstreamNext = now.Add(after) // should it not answer
+	}
 	s.mu.Unlock()
 	if !due {
 		return f
 	}
 	up := s.job(w, key, true, false).upstream(ctx, p.qname, finding{})
+	if up.negative() {
+		s.mu.Lock()
+		p.upstreamNext = now.Add(max(after, negativeTTL(up.reply)))
+		s.mu.Unlock()
+	}
 	switch {
 	case !up.positive():
 		return f

@@ -174,6 +174,36 @@ func TestUpstreamIsAskedOnceWhenANameHasBeenPendingForLong(t *testing.T) {
 	})
 }
 
+func TestNameThatOnlyTheUpstreamGetsIsVisibleWhenItsDenialHasRunOut(t *testing.T) {
+	t.Parallel()
+	for name, ownErr := range map[string]error{"denied by its servers": nil, "its servers are silent": authority.ErrSilent} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, func(t *testing.T) {
+				b := newBed(t, defaults)
+				b.want(web, noIP)
+				b.ownErr = ownErr
+				for b.at() < 15*time.Second {
+					b.want(web, noIP)
+					time.Sleep(time.Second)
+				}
+				b.upstream(constant("60 A 192.0.2.7"))
+				for b.at() < 70*time.Second { // it was asked after 10 s, and has a "no" for 60 s
+					b.want(web, noIP)
+					time.Sleep(time.Second)
+				}
+				time.Sleep(2 * time.Second)
+				b.want(web, yes)
+				b.mu.Lock()
+				defer b.mu.Unlock()
+				if len(b.forward) != 2 {
+					t.Errorf("the upstream was asked %q, want twice", b.forward)
+				}
+			})
+		})
+	}
+}
+
 func TestPrivateNameIsVisibleAfterUpstreamAfterAndTheWatchIsDegraded(t *testing.T) {
 	t.Parallel()
 	inBubble(t, func(t *testing.T) {
