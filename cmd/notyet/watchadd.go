@@ -46,7 +46,7 @@ func leaseFlags(flags *pflag.FlagSet, lease *admin.Lease) {
 	last(flags, &lease.NODATATTL, ttl, "nodata-ttl", "longest `duration` of a NODATA (default 30s)")
 	last(flags, &lease.Verify, verifyWord, "verify", "`when` the zone's own servers are asked: before, after or off (default before)")
 	last(flags, &lease.UpstreamAfter, durationBy(config.ParseUpstreamAfter), "upstream-after",
-		"`duration` that a name is pending before the upstream is asked once; 0s is never (default 10s)")
+		"`duration` that a name is pending before the upstream is asked too; 0s is never (default 10s)")
 	last(flags, &lease.Poll, durationBy(config.ParsePoll), "poll", "first `interval` of polling, 250ms to 1m; 0s is none (default 1s)")
 	last(flags, &lease.GiveUp, durationBy(config.ParseGiveUp), "give-up", "longest `duration` that a pending name is polled (default 15m)")
 	last(flags, &lease.QueriesPerSecond, config.ParseQueriesPerSecond, "queries-per-second",
