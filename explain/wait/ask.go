@@ -23,9 +23,29 @@ func (w *waiter) request(name string) authority.Request {
 	return r
 }
 
+// answer asks for a name. Given servers need not serve what is above it, for it may be their zone's apex: they are asked what zone the
+// name itself is in. One that is an alias does not say, and then the name above it does. A DS is in the zone above.
+func (w *waiter) answer(ctx context.Context, name string) (*authority.Answer, error) {
+	above := w.request(name)
+	if len(w.Servers) == 0 || w.Type == dns.TypeDS {
+		return w.Ask(ctx, above)
+	}
+	own := above
+	own.Watch = name
+	a, err := w.Ask(ctx, own)
+	var degraded, again authority.Degraded
+	if !errors.As(err, &degraded) || all(degraded.Why, upstream.ErrTimeout) {
+		return a, err
+	}
+	if a, errAbove := w.Ask(ctx, above); !errors.As(errAbove, &again) {
+		return a, errAbove
+	}
+	return nil, err
+}
+
 // ask asks all servers of the zone that a name lives in. For one of several a positive answer will do.
 func (w *waiter) ask(ctx context.Context, name string) Name {
-	a, err := w.Ask(ctx, w.request(name))
+	a, err := w.answer(ctx, name)
 	var degraded authority.Degraded
 	var silent authority.Silent
 	switch {

@@ -25,9 +25,11 @@ func TestServersThatAnswerLaterAreHeardInTheSameRound(t *testing.T) {
 			both := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:53"), slow}
 			change, stop := atServers(both, func(ctx context.Context, at netip.AddrPort, q *dns.Msg) (*dns.Msg, error) {
 				delay := 0 * ms
-				if at == slow && q.Question[0].Qtype == dns.TypeA {
+				switch {
+				case q.Question[0].Qtype != dns.TypeA:
+				case at == slow:
 					delay = 100 * ms
-				} else if q.Question[0].Name == "new.shipit.dev." {
+				case q.Question[0].Name == "new.shipit.dev.":
 					delay = 50 * ms
 				}
 				return s.reply(t, "shipit.dev.", q.Question[0].Name, q.Question[0].Qtype), sleep(ctx, delay)
