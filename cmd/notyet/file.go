@@ -25,12 +25,16 @@ const (
 // 100,000 answers take, and less than it takes a stub to ask again.
 const restoreWait = time.Second
 
+// errIrregular is what a pipe, a device and a directory are, and a link that leads to one or nowhere.
+var errIrregular = errors.New("no regular file")
+
 // keptFile is what outlives the process: a file that is replaced as a whole and that only we may read. Its methods are for one
 // goroutine.
 type keptFile struct {
 	path    string
 	what    string // in the log, as in snapshot
 	key     string // of the configuration, that names it
+	names   string // what that key names, as in a file
 	room    string // that it needs, as in two snapshots
 	log     *slog.Logger
 	failing bool // the last one could not be written
@@ -38,13 +42,17 @@ type keptFile struct {
 
 // write replaces the file as a whole: whoever reads it, at whatever moment, finds the old one or the new one.
 func (k *keptFile) write(fill func(io.Writer) error) error {
-	f, err := k.create()
+	path, err := k.target()
+	if err != nil {
+		return err
+	}
+	f, err := createBeside(path)
 	if err != nil {
 		return err
 	}
 	// All are called whatever came before. Without Sync a file could be there after a power cut and what is in it not.
 	if err = cmp.Or(fill(f), f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), k.path)
+		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
 		_ = os.Remove(f.Name())
@@ -52,17 +60,43 @@ func (k *keptFile) write(fill func(io.Writer) error) error {
 	return err
 }
 
-// create opens a new file beside the kept one, which only we may read: it says what clients have asked for.
-func (k *keptFile) create() (*os.File, error) {
-	dir, name := filepath.Split(k.path)
+// target is the path of the file to be replaced: where a link leads, for the link is somebody's. What is there and no regular file
+// is not ours: root could replace even a device.
+func (k *keptFile) target() (string, error) {
+	info, err := os.Lstat(k.path)
+	switch {
+	case err != nil: // it is still to come; anything else, createBeside will say
+		return k.path, nil
+	case info.Mode().IsRegular():
+		return k.path, nil
+	case info.Mode().Type() != fs.ModeSymlink:
+		return "", fmt.Errorf("%s is %w", k.path, errIrregular)
+	}
+	path, err := filepath.EvalSymlinks(k.path)
+	if err == nil {
+		info, err = os.Lstat(path)
+	}
+	if err != nil || !info.Mode().IsRegular() {
+		return "", fmt.Errorf("%s leads to %w", k.path, errIrregular)
+	}
+	return path, nil
+}
+
+// createBeside opens a new file beside another, which only we may read: it says what clients have asked for.
+func createBeside(path string) (*os.File, error) {
+	dir, name := filepath.Split(path)
 	return os.CreateTemp(dir, name+".*"+unfinished)
 }
 
 // tidy takes away what processes left behind that were killed while they wrote, and finds out whether we may write. What is
 // younger than old may be written right now, by the process that this one takes over from.
 func (k *keptFile) tidy(old time.Duration) error {
-	dir, name := filepath.Split(k.path)
-	files, _ := os.ReadDir(dir) // what is wrong with it, create will say
+	path, err := k.target()
+	if err != nil {
+		return err
+	}
+	dir, name := filepath.Split(path)
+	files, _ := os.ReadDir(dir) // what is wrong with it, createBeside will say
 	for _, f := range files {
 		if rest, ours := strings.CutPrefix(f.Name(), name+"."); !ours || !strings.HasSuffix(rest, unfinished) {
 			continue
@@ -71,7 +105,7 @@ func (k *keptFile) tidy(old time.Duration) error {
 			_ = os.Remove(filepath.Join(dir, f.Name()))
 		}
 	}
-	f, err := k.create()
+	f, err := createBeside(path)
 	if err != nil {
 		return err
 	}
@@ -87,7 +121,7 @@ func (k *keptFile) open() (*os.File, error) {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() { // opening a pipe could take forever
-		return nil, fmt.Errorf("%s is no regular file", k.path)
+		return nil, fmt.Errorf("%s is %w", k.path, errIrregular)
 	}
 	return os.Open(k.path)
 }
@@ -114,6 +148,8 @@ func (k *keptFile) unwritten(err error) {
 	dir := filepath.Dir(k.path)
 	remedy := "make room in " + dir + " for " + k.room + ": the old one stays until the new one is whole"
 	switch {
+	case errors.Is(err, errIrregular):
+		remedy = "name " + k.names + " of notyet's own in " + k.key
 	case errors.Is(err, fs.ErrNotExist):
 		remedy = "make the directory " + dir + ", or change " + k.key
 	case !errors.Is(err, syscall.ENOSPC):

@@ -31,7 +31,7 @@ func newSnapshot(path string, answers *cache.Cache, log *slog.Logger) *snapshot 
 		return nil
 	}
 	return &snapshot{
-		keptFile: keptFile{path: path, what: "snapshot", key: "cache.snapshot", room: "two snapshots", log: log.With("file", path)},
+		keptFile: keptFile{path: path, what: "snapshot", key: "cache.snapshot", names: "a file", room: "two snapshots", log: log.With("file", path)},
 		cache:    answers,
 		errors: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "notyet_snapshot_errors_total", Help: "Snapshots of the cache that could not be read or written.",

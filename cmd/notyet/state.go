@@ -67,7 +67,7 @@ func newState(cfg config.Config, watching *watch.Set, log *slog.Logger) *state {
 	}
 	path := filepath.Join(cfg.State, leasesFile)
 	return &state{
-		keptFile: keptFile{path: path, what: "leases", key: "state", room: "two files", log: log.With("file", path)},
+		keptFile: keptFile{path: path, what: "leases", key: "state", names: "a directory", room: "two files", log: log.With("file", path)},
 		watching: watching, config: cfg, unsaved: make(chan struct{}, 1),
 		errors: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "notyet_state_errors_total", Help: "Times that the leases could not be read or written.",
