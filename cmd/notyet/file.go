@@ -148,7 +148,7 @@ func (k *keptFile) unwritten(err error) {
 	dir := filepath.Dir(k.path)
 	remedy := "make room in " + dir + " for " + k.room + ": the old one stays until the new one is whole"
 	switch {
-	case errors.Is(err, errIrregular):
+	case errors.Is(err, errIrregular), errors.Is(err, syscall.ENOTDIR): // something is in the way that has another kind
 		remedy = "name " + k.names + " of notyet's own in " + k.key
 	case errors.Is(err, fs.ErrNotExist):
 		remedy = "make the directory " + dir + ", or change " + k.key

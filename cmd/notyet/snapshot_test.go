@@ -188,6 +188,7 @@ func TestRemedyForASnapshotThatCannotBeWritten(t *testing.T) {
 		{&os.PathError{Op: "open", Path: file, Err: syscall.ENOENT}, "make the directory " + dir},
 		{&os.PathError{Op: "open", Path: file, Err: syscall.EACCES}, "let the user that notyet runs as write to " + dir},
 		{&os.PathError{Op: "open", Path: file, Err: syscall.EROFS}, "let the user that notyet runs as write to " + dir},
+		{&os.PathError{Op: "open", Path: file, Err: syscall.ENOTDIR}, "name a file of notyet's own in cache.snapshot"},
 		{&os.PathError{Op: "write", Path: file, Err: syscall.ENOSPC}, "make room in " + dir},
 	} {
 		k := newKept(t, file)

@@ -239,6 +239,31 @@ func TestLeasesThatCannotBeWrittenAreToldOnceAndTriedAgain(t *testing.T) {
 	})
 }
 
+func TestRemedyForAStateThatIsOfAnotherKind(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("a file in place of a directory is told as one that is missing")
+	}
+	for name, create := range map[string]func(dir string) error{
+		"file":                   func(dir string) error { return os.WriteFile(dir, nil, 0o600) },
+		"directory named leases": func(dir string) error { return os.MkdirAll(filepath.Join(dir, leasesFile), 0o700) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := filepath.Join(t.TempDir(), "state")
+			if err := create(dir); err != nil {
+				t.Fatal(err)
+			}
+			k := newKeptState(t, dir)
+			k.begin()()
+			const want = `remedy="name a directory of notyet's own in state"`
+			if got := k.told.String(); !strings.Contains(got, `"leases not written"`) || !strings.Contains(got, want) {
+				t.Errorf("got log %q, want %s", got, want)
+			}
+		})
+	}
+}
+
 func TestRestartKeepsTheLeases(t *testing.T) {
 	t.Parallel()
 	file := fmt.Sprintf("upstreams: [%q]\nstate: %s", upstreamOf(t, addressOf).addr, filepath.Join(t.TempDir(), "state"))
