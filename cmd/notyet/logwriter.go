@@ -32,7 +32,7 @@ func newLogWriter(to io.Writer) *logWriter {
 	return &logWriter{
 		to: to, lines: make(chan []byte, logBacklog), awaited: make(chan []byte),
 		drops: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "notyet_log_drops_total", Help: "Lines of the log, but for those of queries, that were lost because it is written too slowly.",
+			Name: "notyet_log_drops_total", Help: "Lines of the log that could not be written, or, but for those of queries, were lost because it is written too slowly.",
 		}),
 	}
 }
@@ -52,7 +52,11 @@ func (w *logWriter) Write(line []byte) (int, error) {
 func (w *logWriter) write(line []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.to.Write(line)
+	n, err := w.to.Write(line)
+	if err != nil {
+		w.drops.Inc()
+	}
+	return n, err
 }
 
 // begin starts the goroutine. end writes what waits, for as long as logGrace.

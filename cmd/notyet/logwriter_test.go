@@ -1,12 +1,17 @@
 package main
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
+	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -155,5 +160,59 @@ func TestLogThatNobodyReadsHoldsUpNoAnswer(t *testing.T) {
 	p.line(t, "query")
 	if code := p.stopped(); code != 0 {
 		t.Errorf("got exit code %d, want 0: %s", code, p.stderr)
+	}
+}
+
+// TestLogWhoseReaderHasGoneEndsNothing has the real binary write to a pipe.
+func TestLogWhoseReaderHasGoneEndsNothing(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("no process can be sent these signals")
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience) // kills it if nothing else does
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "notyet", "serve", "--listen=127.0.0.1:0", "--admin=127.0.0.1:0", "--upstream="+upstreamOf(t, addressOf).addr)
+	log, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	defer func() {
+		cancel()
+		<-ended
+	}()
+	p, lines := new(program), bufio.NewScanner(log)
+	for (p.addr == "" || p.admin == "") && lines.Scan() {
+		var line struct{ Msg, Addr string }
+		_ = json.Unmarshal(lines.Bytes(), &line)
+		switch line.Msg {
+		case "listening":
+			p.addr = line.Addr
+		case "admin listening":
+			p.admin = line.Addr
+		}
+	}
+	log.Close()
+	go func() { ended <- cmd.Wait() }()
+	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	for told := false; !told && ctx.Err() == nil; {
+		_, body := p.get(t, "/metrics")
+		told = strings.Contains(body, "\nnotyet_log_drops_total ") && !strings.Contains(body, "\nnotyet_log_drops_total 0\n")
+	}
+	if m := p.ask(t, "udp", "www.example.com.", dns.TypeA); len(m.Answer) != 1 {
+		t.Errorf("got %v once nobody reads the log, want the answer", m)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	err = <-ended
+	ended <- err
+	if err != nil {
+		t.Errorf("stopped: got %v, want exit code 0", err)
 	}
 }

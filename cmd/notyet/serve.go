@@ -22,6 +22,7 @@ of the addresses of --listen and of the file.`,
   notyet serve --config /etc/notyet.yaml --log debug`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			outliveReaders() // of the log
 			manager, err := serviceManager()
 			if err != nil {
 				return failure{err}

@@ -63,3 +63,7 @@ func hangups() (c <-chan os.Signal, stop func()) {
 	signal.Notify(signals, syscall.SIGHUP)
 	return signals, func() { signal.Stop(signals) }
 }
+
+// outliveReaders has writes to standard output and error fail, to the end of this process, once whoever read them has gone: Go would end it
+// with SIGPIPE then.
+func outliveReaders() { signal.Ignore(syscall.SIGPIPE) }

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os/signal"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/miekg/dns"
@@ -140,7 +138,7 @@ func (f *waitFlags) run(cmd *cobra.Command) error {
 	}
 	progress := f.progress(cmd.OutOrStdout())
 	if progress != nil {
-		signal.Ignore(syscall.SIGPIPE) // to the end of this process: whoever reads may go, and the wait still has its exit code
+		outliveReaders() // the wait still has its exit code
 		c.Progress = progress.show
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), limit)
