@@ -25,7 +25,7 @@ const (
 // 100,000 answers take, and less than it takes a stub to ask again.
 const restoreWait = time.Second
 
-// errIrregular is what a pipe, a device and a directory are, and a link that leads to one or nowhere.
+// errIrregular is what a pipe, a device and a directory are.
 var errIrregular = errors.New("no regular file")
 
 // keptFile is what outlives the process: a file that is replaced as a whole and that only we may read. Its methods are for one
@@ -42,17 +42,13 @@ type keptFile struct {
 
 // write replaces the file as a whole: whoever reads it, at whatever moment, finds the old one or the new one.
 func (k *keptFile) write(fill func(io.Writer) error) error {
-	path, err := k.target()
-	if err != nil {
-		return err
-	}
-	f, err := createBeside(path)
+	f, err := k.create()
 	if err != nil {
 		return err
 	}
 	// All are called whatever came before. Without Sync a file could be there after a power cut and what is in it not.
 	if err = cmp.Or(fill(f), f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
+		err = os.Rename(f.Name(), k.path)
 	}
 	if err != nil {
 		_ = os.Remove(f.Name())
@@ -60,43 +56,30 @@ func (k *keptFile) write(fill func(io.Writer) error) error {
 	return err
 }
 
-// target is the path of the file to be replaced: where a link leads, for the link is somebody's. What is there and no regular file
-// is not ours: root could replace even a device.
-func (k *keptFile) target() (string, error) {
+// replaceable returns an error for what is there and is no file: it is not ours, and root could replace even a device. A link is replaced,
+// and not followed: somebody may have put it there to have another file overwritten.
+func (k *keptFile) replaceable() error {
 	info, err := os.Lstat(k.path)
-	switch {
-	case err != nil: // it is still to come; anything else, createBeside will say
-		return k.path, nil
-	case info.Mode().IsRegular():
-		return k.path, nil
-	case info.Mode().Type() != fs.ModeSymlink:
-		return "", fmt.Errorf("%s is %w", k.path, errIrregular)
+	if err != nil || info.Mode().IsRegular() || info.Mode().Type() == fs.ModeSymlink {
+		return nil // it is still to come, or create says what is wrong
 	}
-	path, err := filepath.EvalSymlinks(k.path)
-	if err == nil {
-		info, err = os.Lstat(path)
-	}
-	if err != nil || !info.Mode().IsRegular() {
-		return "", fmt.Errorf("%s leads to %w", k.path, errIrregular)
-	}
-	return path, nil
+	return fmt.Errorf("%s is %w", k.path, errIrregular)
 }
 
-// createBeside opens a new file beside another, which only we may read: it says what clients have asked for.
-func createBeside(path string) (*os.File, error) {
-	dir, name := filepath.Split(path)
+// create opens a new file beside the kept one, which only we may read: it says what clients have asked for.
+func (k *keptFile) create() (*os.File, error) {
+	if err := k.replaceable(); err != nil {
+		return nil, err
+	}
+	dir, name := filepath.Split(k.path)
 	return os.CreateTemp(dir, name+".*"+unfinished)
 }
 
 // tidy takes away what processes left behind that were killed while they wrote, and finds out whether we may write. What is
 // younger than old may be written right now, by the process that this one takes over from.
 func (k *keptFile) tidy(old time.Duration) error {
-	path, err := k.target()
-	if err != nil {
-		return err
-	}
-	dir, name := filepath.Split(path)
-	files, _ := os.ReadDir(dir) // what is wrong with it, createBeside will say
+	dir, name := filepath.Split(k.path)
+	files, _ := os.ReadDir(dir) // what is wrong with it, create will say
 	for _, f := range files {
 		if rest, ours := strings.CutPrefix(f.Name(), name+"."); !ours || !strings.HasSuffix(rest, unfinished) {
 			continue
@@ -105,7 +88,7 @@ func (k *keptFile) tidy(old time.Duration) error {
 			_ = os.Remove(filepath.Join(dir, f.Name()))
 		}
 	}
-	f, err := createBeside(path)
+	f, err := k.create()
 	if err != nil {
 		return err
 	}
