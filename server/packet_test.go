@@ -95,6 +95,9 @@ func TestEveryPacketGetsWhatItDeserves(t *testing.T) {
 		{name: "UPDATE", query: www(opcode(dns.OpcodeUpdate)), want: "5 NOTIMP qr rd ra"},
 		{name: "DSO", query: www(opcode(6)), change: func(b []byte) []byte { return counted(0, 0, 0, 0)(b[:12]) }, want: "6 NOTIMP qr rd ra"},
 		{name: "opcode 15", query: www(opcode(15)), want: "15 NOTIMP qr rd ra"},
+		{name: "STATUS with EDNS", query: www(opcode(dns.OpcodeStatus), edns(1232)), want: "2 NOTIMP qr rd ra | OPT 1232"},
+		{name: "NOTIFY with EDNS", query: www(opcode(dns.OpcodeNotify), edns(1232)), want: "4 REFUSED qr rd ra | OPT 1232"},
+		{name: "UPDATE with EDNS, DO", query: www(opcode(dns.OpcodeUpdate), soa, edns(1232), do), want: "5 NOTIMP qr rd ra | OPT 1232 do"},
 
 		{name: "class HS", query: query("www.example.com. HS A"), want: "NOTIMP qr rd ra | www.example.com. HS A"},
 		{name: "class NONE", query: query("www.example.com. NONE A"), want: "NOTIMP qr rd ra | www.example.com. NONE A"},
@@ -181,6 +184,7 @@ func TestClientThatIsNotAllowedIsRefused(t *testing.T) {
 			{"EDNS", query("www.example.com. A", edns(1232)), "REFUSED qr rd ra" + wwwA + " | OPT 1232 EDE 18"},
 			{"version", query("version.bind. CH TXT"), "REFUSED qr rd ra | version.bind. CH TXT"},
 			{"UPDATE", query("www.example.com. A", opcode(dns.OpcodeUpdate)), "5 REFUSED qr rd ra"},
+			{"UPDATE with EDNS", query("www.example.com. A", opcode(dns.OpcodeUpdate), edns(1232)), "5 REFUSED qr rd ra | OPT 1232 EDE 18"},
 		} {
 			if got := render(c.ask(t, tt.query)); got != tt.want {
 				t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)

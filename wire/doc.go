@@ -55,7 +55,7 @@ var (
 	// ErrIgnore means: no answer at all. The packet is too short to have a
 	// header, or it is a response.
 	ErrIgnore = errors.New("not a query")
-	// ErrOpcode means that the opcode is not QUERY; nothing behind the header was read.
+	// ErrOpcode means that the opcode is not QUERY; behind the header only an OPT was looked for.
 	ErrOpcode = errors.New("opcode is not QUERY")
 	// ErrFormat means that the message does not parse.
 	ErrFormat = errors.New("malformed message")

@@ -29,6 +29,7 @@ func queries(t testing.TB) [][]byte {
 		)}.pack(t),
 		message{question: "example.com. A", flags: RD, additional: "www.example.com. 300 A 192.0.2.1", opt: opt()}.pack(t),
 		message{question: "example.com. SOA", flags: 4<<11 | AA, answer: soa}.pack(t),
+		message{question: "example.com. SOA", flags: 5 << 11, authority: soa, opt: do}.pack(t),
 		join(header(RD, 1, 0, 0, 2), AppendQuestion(nil, longName(MaxName), 65400, dns.ClassINET), AppendOPT(nil, 0, true, nil), AppendOPT(nil, 0, true, nil)),
 	}
 }
@@ -79,12 +80,15 @@ func FuzzParseQuery(f *testing.F) {
 		}
 		// Whatever is wrong with it can be answered.
 		unpack(t, AppendAnswer(nil, &q, dns.RcodeFormatError, nil, nil))
+		m := new(dns.Msg)
+		unpackErr := m.Unpack(b)
+		if err == ErrOpcode && unpackErr == nil && q.EDNS.Present && m.IsEdns0() == nil {
+			t.Fatalf("%x: got %+v, want no OPT", b, q.EDNS)
+		}
 		if err != nil {
 			return
 		}
 
-		m := new(dns.Msg)
-		unpackErr := m.Unpack(b)
 		if len(m.Question) != 1 {
 			t.Fatalf("%x: taken, but miekg/dns: %v", b, unpackErr)
 		}

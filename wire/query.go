@@ -35,8 +35,8 @@ type EDNS struct {
 
 // ParseQuery reads a client's packet into q, which needs no clearing. On
 // ErrIgnore only the packet's being ignored is known; on ErrOpcode and ErrFormat q has
-// the id and flags, and with ErrFormat the question and the OPT as far as they
-// parsed, so that the error can be answered. Records other than one OPT in the
+// the id and flags, the OPT as far as it parsed, and with ErrFormat the question too if it
+// did, so that the error can be answered. Records other than one OPT in the
 // additional section are stepped over; queries have none in answer and authority
 // (IXFR excepted: RFC 1995, section 3).
 func ParseQuery(b []byte, q *Query) error {
@@ -49,6 +49,7 @@ func ParseQuery(b []byte, q *Query) error {
 		return ErrIgnore
 	}
 	if q.Flags.Opcode() != dns.OpcodeQuery {
+		q.EDNS.find(b)
 		return ErrOpcode
 	}
 	if be16(b, 4) != 1 {
@@ -89,6 +90,30 @@ func ParseQuery(b []byte, q *Query) error {
 		return ErrFormat
 	}
 	return nil
+}
+
+// find reads the first OPT of a message of another opcode, if what stands before it looks as in most of them: entries as in
+// a question section, which a zone section has too (RFC 2136, section 2.3), and records.
+func (e *EDNS) find(b []byte) {
+	off := HeaderLen
+	for range int(be16(b, 4)) {
+		if off = skipName(b, off); off < 0 || off+4 > len(b) {
+			return
+		}
+		off += 4
+	}
+	records := int(be16(b, 6)) + int(be16(b, 8))
+	for i := range records + int(be16(b, 10)) {
+		end := skipRecord(b, off)
+		if end < 0 {
+			return
+		}
+		if i >= records && b[off] == 0 && be16(b, off+1) == dns.TypeOPT { // the root's name is one byte
+			e.parse(b[off+1 : end])
+			return
+		}
+		off = end
+	}
 }
 
 // skipRecord returns the end of the resource record at off, or -1.

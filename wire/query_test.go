@@ -217,6 +217,53 @@ func TestBadQueries(t *testing.T) {
 	}
 }
 
+// TestOPTBehindAnotherOpcode has OPTs of the size 1232 with DO.
+func TestOPTBehindAnotherOpcode(t *testing.T) {
+	t.Parallel()
+	www := wireName(t, "www.example.")
+	q := AppendQuestion(nil, www, dns.TypeA, dns.ClassINET)
+	zone := AppendQuestion(nil, wireName(t, "example."), dns.TypeSOA, dns.ClassINET)
+	a := rr(www, dns.TypeA, 192, 0, 2, 1)
+	o := AppendOPT(nil, 0, true, nil)
+	for _, tt := range []struct {
+		name   string
+		packet []byte
+		want   bool
+	}{
+		{"IQUERY without a question", join(header(1<<11, 0, 1, 0, 1), a, o), true},
+		{"STATUS, header only", join(header(2<<11, 0, 0, 0, 1), o), true},
+		{"STATUS", join(header(2<<11, 1, 0, 0, 1), q, o), true},
+		{"NOTIFY with an SOA", join(header(4<<11|AA, 1, 1, 0, 1), q, a, o), true},
+		{"UPDATE", join(header(5<<11, 1, 1, 2, 2), zone, a, a, a, a, o), true},
+		{"UPDATE with TSIG", join(header(5<<11, 1, 0, 1, 2), zone, a, o, rr([]byte("\x03key\x00"), dns.TypeTSIG, make([]byte, 40)...)), true},
+		{"opcode 15", join(header(15<<11, 2, 0, 0, 1), q, q, o), true},
+		{"garbage behind the OPT", join(header(2<<11, 1, 0, 0, 2), q, o, []byte{0xFF}), true},
+		{"options that don't fill it", join(header(2<<11, 1, 0, 0, 1), q, AppendOPT(nil, 0, true, []byte{0, 12, 0})), true},
+
+		{"no OPT", join(header(5<<11, 1, 0, 1, 0), zone, a), false},
+		{"OPT nobody counted", join(header(2<<11, 1, 0, 0, 0), q, o), false},
+		{"OPT among the answers", join(header(2<<11, 1, 1, 0, 0), q, o), false},
+		{"OPT with an owner", join(header(2<<11, 1, 0, 0, 1), q, []byte{1, 'a'}, o), false},
+		{"OPT cut", join(header(2<<11, 1, 0, 0, 1), q, o[:OPTLen-1]), false},
+		{"OPT longer than the packet", join(header(2<<11, 1, 0, 0, 1), q, AppendOPT(nil, 0, true, make([]byte, 9))[:OPTLen+8]), false},
+		{"question cut", join(header(2<<11, 1, 0, 0, 1), www, []byte{0, 1, 0}), false},
+		{"name without end", join(header(2<<11, 1, 0, 0, 1), www[:len(www)-1]), false},
+		{"DSO", join(header(6<<11, 0, 0, 0, 0), []byte{0, 1, 0, 8}, make([]byte, 8)), false},
+		{"all counts 65535", join(header(15<<11, 65535, 65535, 65535, 65535), bytes.Repeat([]byte{0}, 1000)), false},
+		{"records without end", join(header(15<<11, 0, 65535, 65535, 65535), bytes.Repeat([]byte{0}, 1000)), false},
+	} {
+		var want Query
+		want.ID, want.Flags = testID, Flags(be16(tt.packet, 2))
+		if tt.want {
+			want.EDNS = EDNS{Present: true, DO: true, Size: UDPSize}
+		}
+		var got Query
+		if err := ParseQuery(slices.Clip(tt.packet), &got); !errors.Is(err, ErrOpcode) || !same(got, want) {
+			t.Errorf("%s: %x: got %+v, %v, want %+v, %v", tt.name, tt.packet, got, err, want, ErrOpcode)
+		}
+	}
+}
+
 func TestLimit(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
