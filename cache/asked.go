@@ -10,7 +10,7 @@ import (
 // The negatives keep it alive, along with what it is embedded in, until they go.
 type Asked struct {
 	// Both in nanoseconds since the cache's epoch, plus one; 0: never.
-	last atomic.Int64
+	last atomic.Int64 // without those that the machine slept, as LastAsked tells it
 	anew atomic.Int64
 }
 
@@ -21,7 +21,7 @@ type Asked struct {
 func (c *Cache) AskAnew(a *Asked, at time.Time) { a.anew.Store(c.since(at) + 1) }
 
 // LastAsked is when a client last asked for a negative of a: the moment of the last Get that found one, or of the last
-// Touch. The zero time: never.
+// Touch, by the clock that they were given by: Slept does not change it. The zero time: never.
 func (c *Cache) LastAsked(a *Asked) time.Time {
 	last := a.last.Load()
 	if last == 0 {
@@ -31,11 +31,11 @@ func (c *Cache) LastAsked(a *Asked) time.Time {
 }
 
 // Touch notes that a client asked at now, and that Get had nothing for it.
-func (c *Cache) Touch(a *Asked, now time.Time) { a.touch(c.since(now)) }
+func (c *Cache) Touch(a *Asked, now time.Time) { c.touch(a, c.since(now)) }
 
-func (a *Asked) touch(now int64) {
+func (c *Cache) touch(a *Asked, now int64) {
 	if a != nil {
-		a.last.Store(now + 1)
+		a.last.Store(now - c.slept.Load() + 1)
 	}
 }
 

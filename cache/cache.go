@@ -37,6 +37,9 @@ const (
 // firstNegative is the lifetime of a negative when its name is first seen missing.
 const firstNegative = 1 * time.Second
 
+// maxSlept is longer than anything is kept, and a hundred times that fits into an int64 of nanoseconds.
+const maxSlept = 2 * 365 * 24 * time.Hour
+
 // Config is what a cache is made of.
 type Config struct {
 	// Memory bounds answers, keys and bookkeeping, in bytes; at least MinMemory.
@@ -59,7 +62,7 @@ type Cache struct {
 	epoch   time.Time
 	config  atomic.Pointer[Config] // never changed, but replaced
 	refresh func(Key) bool         // nil: nobody refreshes
-	_       [8]byte                // 64 up to here, with the 8 that Go puts before a structure of that size
+	slept   atomic.Int64           // nanoseconds, see Slept; 64 up to here, with the 8 that Go puts before a structure of that size
 	shards  [1 << shardBits]shard
 }
 
@@ -107,8 +110,14 @@ func (config Config) lots() (positives, negatives *lots) {
 	return newLots(a, positive, stores), newLots(a, negative, stores)
 }
 
-// since turns a moment into nanoseconds since the epoch.
-func (c *Cache) since(t time.Time) int64 { return int64(t.Sub(c.epoch)) }
+// since turns a moment into nanoseconds since the epoch, those included that the machine slept until now.
+func (c *Cache) since(t time.Time) int64 { return int64(t.Sub(c.epoch)) + c.slept.Load() }
+
+// Slept makes everything in the cache older by d: the clock that moments are told by stands still while the machine is
+// suspended, and answers age all the same. What is put in later is as old as ever. d is added to that of former calls; 0 and
+// less change nothing. More than maxSlept is that. Any goroutine may call it at any time; an answer that is on its way out may
+// be given with its age of before.
+func (c *Cache) Slept(d time.Duration) { c.slept.Add(int64(min(max(d, 0), maxSlept))) }
 
 func (c *Cache) shard(hash uint64) *shard { return &c.shards[hash>>(64-shardBits)] }
 
@@ -140,7 +149,7 @@ func (c *Cache) get(e *Entry, k Key, t int64) (hit, due bool) {
 		if s.negative.read(r, e); e.fresh(t) && e.matches(k) && e.asked.stands(t) {
 			e.data = append(own, e.data...)
 			r.use()
-			e.asked.touch(t)
+			c.touch(e.asked, t)
 			s.hits[e.hit()]++
 			return true, r.dueLocked(e, t)
 		}

@@ -67,7 +67,7 @@ func newReloads() reloads {
 	}
 }
 
-// follow applies what changes until ctx ends.
+// follow applies what changes until ctx ends, and has the answers age when the machine was suspended.
 func (d *daemon) follow(ctx context.Context) {
 	files := []string{d.from.resolvConf}
 	if d.from.file != "" {
@@ -77,10 +77,12 @@ func (d *daemon) follow(ctx context.Context) {
 	f := newFollower(files...)
 	looks, stop := ticks(look)
 	defer stop()
+	start, lookAgain := time.Now(), make(chan time.Time, 1)
+	suspended := suspends{wall: start.Round(0)}
 	var following sync.WaitGroup
 	defer following.Wait()
 	following.Go(func() {
-		f.run(ctx, looks, func() {
+		f.run(ctx, lookAgain, func() {
 			select {
 			case changed <- struct{}{}:
 			default: // one is enough for both
@@ -102,6 +104,15 @@ func (d *daemon) follow(ctx context.Context) {
 			d.from.manager.ready(d.status())
 		case <-changed:
 			d.reload(false)
+		case now := <-looks:
+			if by := suspended.look(now.Round(0), now.Sub(start)); by > 0 {
+				d.log.Info("machine was suspended, or its clock set forward: answers are older", "by", by)
+				d.answers.Slept(by)
+			}
+			select {
+			case lookAgain <- now:
+			default: // it has not even taken the last
+			}
 		case <-later:
 		}
 	}

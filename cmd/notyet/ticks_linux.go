@@ -8,7 +8,7 @@ import (
 )
 
 // ticks gives a tick each time that every has gone by, and drops those that nobody takes, until stop. It is a timer of the
-// kernel's: while one of Go's runs, each wait for packets has a time limit, which makes a query cost 2 % more at 2,000 a second.
+// kernel's, whose first tick after the machine was suspended comes at once: while one of Go's runs, each wait for packets has a time limit, which makes a query cost 2 % more at 2,000 a second.
 func ticks(every time.Duration) (c <-chan time.Time, stop func()) {
 	timer, err := kernelTimer(every)
 	if err != nil {
@@ -35,7 +35,7 @@ func ticks(every time.Duration) (c <-chan time.Time, stop func()) {
 }
 
 func kernelTimer(every time.Duration) (*os.File, error) {
-	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
+	fd, err := unix.TimerfdCreate(unix.CLOCK_BOOTTIME, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("timerfd_create", err)
 	}
