@@ -27,7 +27,11 @@ func (c *Cache) AppendReply(dst []byte, e *Entry, q *wire.Query, limit int, now 
 	}
 	opt := 0
 	if q.EDNS.Present {
-		opt = wire.OPTLen + keepalive
+		opt = wire.OPTLen
+		if least := int(e.length) + opt; least <= limit && least+keepalive > limit {
+			keepalive = 0 // it may be left out (RFC 7828, section 3.3.2), and the answer would be cut for it
+		}
+		opt += keepalive
 		if int(e.length)+opt+len(options) > limit {
 			options = nil // the answer matters more than the comment on it
 		}

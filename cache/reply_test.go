@@ -191,11 +191,15 @@ func TestReplyLongerThanTheLimit(t *testing.T) {
 				t.Errorf("%s: a whole reply has tc set", question)
 			}
 
-			cut := w.bytes(0, question, e, len(whole)-1)
+			limit := len(whole) - 1
+			if strings.HasSuffix(question, "keepalive") {
+				limit -= len(keepaliveOption) // which yields first
+			}
+			cut := w.bytes(0, question, e, limit)
 			m := unpack(t, cut)
 			if !m.Truncated || len(m.Answer)+len(m.Ns)+len(ttls(m.Extra)) > 0 || m.Rcode != reply.rcode || m.Id != testID ||
 				!m.RecursionDesired || !m.Response || m.Question[0].Name != "wWw.example." || optOf(m) != optOf(unpack(t, whole)) {
-				t.Errorf("%s in %d bytes: got %v, want tc and the question", question, len(whole)-1, m)
+				t.Errorf("%s in %d bytes: got %v, want tc and the question", question, limit, m)
 			}
 			if min := wire.HeaderLen + len("www.example.") + 1 + 4 + wire.OPTLen + len(keepaliveOption); len(cut) > min {
 				t.Errorf("%s: got %d bytes, want at most %d", question, len(cut), min)
@@ -253,6 +257,31 @@ func TestExtendedErrorYieldsToTheAnswer(t *testing.T) {
 		m := unpack(t, w.bytes(0, "www.example. A edns", e, tt.limit))
 		if edeOf(m) != tt.ede || len(m.Answer) != tt.answers || m.Truncated != (tt.answers == 0) {
 			t.Errorf("%d of %d bytes: got %v, want extended error %q, %d answers", tt.limit, whole, m, tt.ede, tt.answers)
+		}
+	}
+}
+
+func TestKeepaliveYieldsToTheAnswer(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const question = "www.example. A keepalive"
+	e := w.put(0, question, a("www.example.", 300*s))
+	whole := len(w.bytes(0, question, e, wire.MaxMessage))
+	for _, tt := range []struct {
+		limit     int
+		keepalive bool // also of a reply that is cut all the same
+		answers   int
+	}{
+		{whole, true, 1},
+		{whole - 1, false, 1},
+		{whole - len(keepaliveOption), false, 1},
+		{whole - len(keepaliveOption) - 1, true, 0},
+	} {
+		b := w.bytes(0, question, e, tt.limit)
+		m := unpack(t, b)
+		keepalive := m.IsEdns0() != nil && len(m.IsEdns0().Option) == 1
+		if keepalive != tt.keepalive || len(m.Answer) != tt.answers || m.Truncated != (tt.answers == 0) || len(b) > tt.limit {
+			t.Errorf("%d of %d bytes: got %v, want keepalive %v, %d answers", tt.limit, whole, m, tt.keepalive, tt.answers)
 		}
 	}
 }
