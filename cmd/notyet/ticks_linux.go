@@ -8,7 +8,8 @@ import (
 )
 
 // ticks gives a tick each time that every has gone by, and drops those that nobody takes, until stop. It is a timer of the
-// kernel's, whose first tick after the machine was suspended comes at once: while one of Go's runs, each wait for packets has a time limit, which makes a query cost 2 % more at 2,000 a second.
+// kernel's: while one of Go's runs, each wait for packets has a time limit, which makes a query cost 2 % more at 2,000 a second. The
+// time that the machine is suspended counts, so the first tick after it comes at once.
 func ticks(every time.Duration) (c <-chan time.Time, stop func()) {
 	timer, err := kernelTimer(every)
 	if err != nil {
