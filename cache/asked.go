@@ -10,7 +10,7 @@ import (
 // The negatives keep it alive, along with what it is embedded in, until they go.
 type Asked struct {
 	// Both in nanoseconds since the cache's epoch, plus one; 0: never.
-	last atomic.Int64 // without those that the machine slept, as LastAsked tells it
+	last atomic.Int64 // not counting what the machine slept, so that LastAsked can tell the moment
 	anew atomic.Int64
 }
 

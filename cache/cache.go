@@ -37,7 +37,7 @@ const (
 // firstNegative is the lifetime of a negative when its name is first seen missing.
 const firstNegative = 1 * time.Second
 
-// maxSlept is longer than anything is kept, and a hundred times that fits into an int64 of nanoseconds.
+// maxSlept is longer than anything is kept; a hundred times that fits into an int64 of nanoseconds.
 const maxSlept = 2 * 365 * 24 * time.Hour
 
 // Config is what a cache is made of.
@@ -114,9 +114,9 @@ func (config Config) lots() (positives, negatives *lots) {
 func (c *Cache) since(t time.Time) int64 { return int64(t.Sub(c.epoch)) + c.slept.Load() }
 
 // Slept makes everything in the cache older by d: the clock that moments are told by stands still while the machine is
-// suspended, and answers age all the same. What is put in later is as old as ever. d is added to that of former calls; 0 and
-// less change nothing. More than maxSlept is that. Any goroutine may call it at any time; an answer that is on its way out may
-// be given with its age of before.
+// suspended, and answers age all the same. What is put in later begins with age 0. Each call adds to those before; 0 and
+// less change nothing, and more than maxSlept counts as maxSlept. Any goroutine may call it at any time; an answer that is on its way
+// out may be given with its age of before.
 func (c *Cache) Slept(d time.Duration) { c.slept.Add(int64(min(max(d, 0), maxSlept))) }
 
 func (c *Cache) shard(hash uint64) *shard { return &c.shards[hash>>(64-shardBits)] }
